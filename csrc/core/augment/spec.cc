@@ -1,0 +1,111 @@
+// Checks of a spec, and the part of the work that is the same for all images.
+#include "core/augment/spec.h"
+
+#include <cmath>
+#include <initializer_list>
+
+#include "core/base/error.h"
+
+namespace lambda_fast {
+namespace {
+
+constexpr char kWhere[] = "augment";
+constexpr int32_t kMaxSide = 1 << 15;
+constexpr int64_t kMaxOutputPixels = int64_t{1} << 22;  // keeps pixels * sum of squares within int64
+
+template <class Enum>
+struct Named {
+  const char* name;
+  Enum value;
+};
+constexpr Named<Crop> kCrops[] = {
+    {"center", Crop::kCenter}, {"random", Crop::kRandom}, {"random_resized", Crop::kRandomResized}};
+constexpr Named<Normalize> kNormalizes[] = {
+    {"none", Normalize::kNone}, {"channels", Normalize::kChannels}, {"image", Normalize::kImage}};
+
+template <class Enum, size_t n>
+const char* find_name(const Named<Enum> (&table)[n], Enum value) {
+  for (const auto& entry : table) {
+    if (entry.value == value) return entry.name;
+  }
+  fail(ErrorKind::kInternal, kWhere, "no name for enumerator ", static_cast<int>(value));
+}
+
+template <class Enum, size_t n>
+void find_value(const Named<Enum> (&table)[n], const char* field, const std::string& name, Enum* value) {
+  std::string known;
+  for (const auto& entry : table) {
+    if (name == entry.name) {
+      *value = entry.value;
+      return;
+    }
+    known += known.empty() ? entry.name : std::string(", ") + entry.name;
+  }
+  fail(ErrorKind::kInvalidArgument, kWhere, "expected ", field, " to be one of ", known, "; found '", name, "'");
+}
+
+void check_range(const char* field, const Range& range, float lowest, float highest) {
+  require(lowest <= range.low && range.low <= range.high && range.high <= highest, kWhere, "expected ", field,
+          " as [low, high] with ", lowest, " <= low <= high <= ", highest, "; found [", range.low, ", ", range.high, "]");
+}
+
+}  // namespace
+
+const char* name_of(Crop crop) { return find_name(kCrops, crop); }
+const char* name_of(Normalize normalize) { return find_name(kNormalizes, normalize); }
+void parse_name(const std::string& name, Crop* crop) { find_value(kCrops, "crop", name, crop); }
+void parse_name(const std::string& name, Normalize* normalize) { find_value(kNormalizes, "normalize", name, normalize); }
+
+void check_spec(const AugmentSpec& spec) {
+  require(0 <= spec.height && spec.height <= kMaxSide && 0 <= spec.width && spec.width <= kMaxSide, kWhere,
+          "expected height and width in 0..", kMaxSide, " (0: as the input); found ", spec.height, "x", spec.width);
+  require(0 <= spec.pad && spec.pad <= kMaxSide, kWhere, "expected pad in 0..", kMaxSide, "; found ", spec.pad);
+  require(spec.pad == 0 || spec.crop != Crop::kRandomResized, kWhere,
+          "expected pad = 0 with crop = random_resized; found pad = ", spec.pad);
+  check_range("area", spec.area, 1e-4f, 1.0f);
+  check_range("aspect", spec.aspect, 0.01f, 100.0f);
+  require(0 <= spec.flip && spec.flip <= 1, kWhere, "expected flip as a probability in [0, 1]; found ", spec.flip);
+  require(0 <= spec.brightness && spec.brightness <= 255, kWhere,
+          "expected brightness in [0, 255] pixel values; found ", spec.brightness);
+  check_range("contrast", spec.contrast, 0.0f, 100.0f);
+  check_range("saturation", spec.saturation, 0.0f, 100.0f);
+  for (int c = 0; c < 3; ++c) {
+    require(std::isfinite(spec.mean[c]), kWhere, "expected a finite mean; found mean[", c, "] = ", spec.mean[c]);
+    require(std::isfinite(spec.std[c]) && spec.std[c] >= 1e-6f, kWhere, "expected std of at least 1e-6; found std[", c,
+            "] = ", spec.std[c]);
+  }
+  require(0 <= spec.cutout && spec.cutout <= kMaxSide, kWhere, "expected cutout in 0..", kMaxSide, "; found ",
+          spec.cutout);
+}
+
+AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
+  check_spec(spec);
+  require(input.channels == 1 || input.channels == 3, kWhere,
+          "expected images uint8[batch, height, width, channels] with 1 or 3 channels; found ", input.channels);
+  require(1 <= input.height && input.height <= kMaxSide && 1 <= input.width && input.width <= kMaxSide, kWhere,
+          "expected an image height and width in 1..", kMaxSide, "; found ", input.height, "x", input.width);
+  require(input.channels == 3 || (spec.saturation.low == 1.0f && spec.saturation.high == 1.0f), kWhere,
+          "expected 3 channels for saturation; found ", input.channels, ". Leave saturation at [1, 1] for grey images");
+
+  AugmentPlan plan{};
+  plan.spec = spec;
+  plan.input = input;
+  plan.output = {spec.height ? spec.height : input.height, spec.width ? spec.width : input.width, input.channels};
+  if (spec.crop != Crop::kRandomResized) {
+    const int32_t padded_height = input.height + 2 * spec.pad, padded_width = input.width + 2 * spec.pad;
+    require(plan.output.height <= padded_height && plan.output.width <= padded_width, kWhere, "expected a crop of at most ",
+            padded_height, "x", padded_width, " (the image ", input.height, "x", input.width, " with pad ", spec.pad,
+            "); found ", plan.output.height, "x", plan.output.width, ". Make the crop smaller, pad more, or use crop = random_resized");
+  }
+  require(plan.pixels() <= kMaxOutputPixels, kWhere, "expected an output of at most ", kMaxOutputPixels,
+          " pixels; found ", plan.output.height, "x", plan.output.width);
+  // Rounded to float so that C libraries whose log differs in the last bit agree.
+  plan.log_aspect[0] = static_cast<float>(std::log(static_cast<double>(spec.aspect.low)));
+  plan.log_aspect[1] = static_cast<float>(std::log(static_cast<double>(spec.aspect.high)));
+  plan.mixes_channels = !(spec.saturation.low == 1.0f && spec.saturation.high == 1.0f);
+  plan.needs_sums =
+      spec.normalize == Normalize::kImage || !(spec.contrast.low == 1.0f && spec.contrast.high == 1.0f);
+  return plan;
+}
+
+}  // namespace lambda_fast

@@ -1,0 +1,88 @@
+// What an augmentation does, as plain values: one line a field, read by every seam through visit_fields.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/batch_view.h"
+
+namespace lambda_fast {
+
+enum class Crop : int32_t {
+  kCenter,         // the middle of the padded image
+  kRandom,         // anywhere in the padded image
+  kRandomResized,  // a window of random area and aspect, resized bilinearly (Szegedy et al., 2014)
+};
+enum class Normalize : int32_t {
+  kNone,      // pixel values 0..255 as they are
+  kChannels,  // (x - mean[c]) / std[c]
+  kImage,     // (x - mean) / max(std, 1 / sqrt(elements)) of the image itself
+};
+
+// A range [low, high] that is drawn from uniformly; low == high switches the dice off.
+struct Range {
+  float low, high;
+};
+
+struct AugmentSpec {
+  int32_t height = 0;  // of the output, pixels; 0: as the input
+  int32_t width = 0;
+  int32_t pad = 0;  // zero pixels on each side before the crop
+  Crop crop = Crop::kCenter;
+  Range area{0.08f, 1.0f};             // random_resized: share of the image's area
+  Range aspect{0.75f, 4.0f / 3.0f};    // random_resized: width / height, uniform in its logarithm
+  float flip = 0.0f;                   // probability of a left-right flip
+  float brightness = 0.0f;             // largest shift, in pixel values; drawn from [-brightness, brightness)
+  Range contrast{1.0f, 1.0f};          // factor about each channel's mean over the image
+  Range saturation{1.0f, 1.0f};        // factor about each pixel's luma
+  Normalize normalize = Normalize::kNone;
+  float mean[3] = {0.0f, 0.0f, 0.0f};  // pixel values
+  float std[3] = {1.0f, 1.0f, 1.0f};
+  int32_t cutout = 0;  // side of the square set to 0 after normalisation (DeVries and Taylor, 2017)
+};
+
+// Calls visit(name, field) for each field. `Spec` is AugmentSpec, const or not. Fields are int32_t, float, Range,
+// float[3], Crop or Normalize; a seam that can carry these carries any new field that is added here.
+template <class Spec, class Visitor>
+void visit_fields(Spec& spec, Visitor&& visit) {
+  visit("height", spec.height);
+  visit("width", spec.width);
+  visit("pad", spec.pad);
+  visit("crop", spec.crop);
+  visit("area", spec.area);
+  visit("aspect", spec.aspect);
+  visit("flip", spec.flip);
+  visit("brightness", spec.brightness);
+  visit("contrast", spec.contrast);
+  visit("saturation", spec.saturation);
+  visit("normalize", spec.normalize);
+  visit("mean", spec.mean);
+  visit("std", spec.std);
+  visit("cutout", spec.cutout);
+}
+
+// Names of the enumerators, and back; an unknown name is an error that lists the known ones.
+const char* name_of(Crop crop);
+const char* name_of(Normalize normalize);
+void parse_name(const std::string& name, Crop* crop);
+void parse_name(const std::string& name, Normalize* normalize);
+
+// The spec made ready for one input shape: what is the same for all images is computed here once, on the host.
+struct AugmentPlan {
+  AugmentSpec spec;
+  ImageShape input;
+  ImageShape output;
+  float log_aspect[2];
+  bool needs_sums;   // contrast or per-image normalisation look at the whole image first
+  bool mixes_channels;  // saturation: the colour transform is a full matrix
+
+  constexpr int64_t pixels() const { return int64_t{output.height} * output.width; }
+};
+
+// Checks values alone (ranges, finiteness). Raises Error.
+void check_spec(const AugmentSpec& spec);
+
+// Checks the spec against an input shape and returns the plan. Raises Error.
+AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input);
+
+}  // namespace lambda_fast

@@ -1,0 +1,29 @@
+// Where work runs: an executor for the CPU, a stream for the GPU; whoever calls core owns both.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace lambda_fast {
+
+// A borrowed pool of threads: TensorFlow's, XLA's or our own (thread_pool.h).
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  virtual int threads() const = 0;
+  virtual void schedule(std::function<void()> task) = 0;
+};
+
+struct Context {
+  Executor* executor = nullptr;  // null: the calling thread alone
+  void* stream = nullptr;        // a cudaStream_t, typed by the .cu files only
+};
+
+// Calls body(begin, end) over [0, count) in pieces of at most `grain`; returns when all are done.
+//
+// The caller takes pieces too and waits only for pieces already taken, so it cannot deadlock when it is itself
+// a thread of the pool and all others are busy. The first exception of a piece is rethrown here.
+void parallel_for(const Context& context, int64_t count, int64_t grain,
+                  const std::function<void(int64_t begin, int64_t end)>& body);
+
+}  // namespace lambda_fast

@@ -1,0 +1,30 @@
+// The typed-FFI handlers as capsules, the form in which JAX registers them.
+#include "python/module.h"
+#include "xla/handlers.h"
+
+namespace py = pybind11;
+
+namespace lambda_fast {
+namespace {
+
+py::capsule capsule_of(XLA_FFI_Error* (*handler)(XLA_FFI_CallFrame*)) {
+  return py::capsule(reinterpret_cast<void*>(handler), "xla._CUSTOM_CALL_TARGET");
+}
+
+}  // namespace
+
+void add_ffi(py::module_& module) {
+  module.def(
+      "ffi_handlers",
+      [] {
+        py::dict host, cuda, handlers;
+        host[kAugmentTarget] = capsule_of(lf_augment_host);
+        cuda[kAugmentTarget] = capsule_of(lf_augment_cuda);
+        handlers["cpu"] = host;
+        handlers["CUDA"] = cuda;
+        return handlers;
+      },
+      "Capsules by platform (as JAX names them) and target name.");
+}
+
+}  // namespace lambda_fast

@@ -1,0 +1,38 @@
+// The module `lambda_fast._core`: the native engine for numpy, and what Python must know of the build.
+#include "python/module.h"
+
+#include <cstdlib>
+
+#include "core/augment/augment.h"
+#include "core/base/error.h"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "The native engine of lambda_fast: numpy in, numpy out.";
+
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const lambda_fast::Error& error) {
+      const bool callers = error.kind() == lambda_fast::ErrorKind::kInvalidArgument;
+      PyErr_SetString(callers ? PyExc_ValueError : PyExc_RuntimeError, error.what());
+    }
+  });
+
+  module.def(
+      "build_info",
+      [] {
+        py::dict info;
+        info["cuda"] = LF_BUILD_CUDA;              // nvcc's version, or ""
+        info["tensorflow"] = LF_BUILD_TENSORFLOW;  // the version whose headers were used, or ""
+        info["compiler"] = LF_BUILD_COMPILER;
+        info["isa"] = lambda_fast::augment_cpu_isa();
+        return info;
+      },
+      "What this build was made with, and the instruction set that its CPU loops use here.");
+
+  lambda_fast::add_random(module);
+  lambda_fast::add_augment(module);
+  lambda_fast::add_ffi(module);
+}

@@ -1,0 +1,157 @@
+// LambdaFast>Augment for eager, graph and tf.data: its definition, shape function and kernels.
+#include <sstream>
+#include <string>
+
+#include "core/augment/augment.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tf/bridge.h"
+#include "xla/stream_executor/stream.h"
+
+namespace lambda_fast {
+namespace {
+
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+// Declares one attribute for each field of the spec, with the field's default.
+class DeclareAttributes {
+ public:
+  explicit DeclareAttributes(tensorflow::register_op::OpDefBuilderWrapper* op) : op_(op) {}
+
+  void operator()(const char* name, int32_t field) const { declare(name, "int", field); }
+  void operator()(const char* name, float field) const { declare(name, "float", number(field)); }
+  void operator()(const char* name, const Range& field) const {
+    declare(name, "list(float)", "[" + number(field.low) + ", " + number(field.high) + "]");
+  }
+  void operator()(const char* name, const float (&field)[3]) const {
+    declare(name, "list(float)", "[" + number(field[0]) + ", " + number(field[1]) + ", " + number(field[2]) + "]");
+  }
+  template <class Enum>
+  void operator()(const char* name, Enum field) const {
+    declare(name, "string", std::string("'") + name_of(field) + "'");
+  }
+
+ private:
+  static std::string number(float value) {
+    std::ostringstream text;
+    text.precision(9);
+    text << value;
+    return text.str();
+  }
+  template <class Default>
+  void declare(const char* name, const char* type, const Default& value) const {
+    std::ostringstream text;
+    text << name << ": " << type << " = " << value;
+    op_->Attr(text.str());
+  }
+
+  tensorflow::register_op::OpDefBuilderWrapper* op_;
+};
+
+absl::Status infer_shape(InferenceContext* c) {
+  ShapeHandle images, ids, scalar;
+  const auto check_rank = [&](int index, int rank, const char* expected, ShapeHandle* out) -> absl::Status {
+    if (c->WithRank(c->input(index), rank, out).ok()) return absl::OkStatus();
+    return absl::InvalidArgumentError(std::string("[augment] expected ") + expected + "; found shape " +
+                                      c->DebugString(c->input(index)));
+  };
+  TF_RETURN_IF_ERROR(check_rank(0, 4, "images uint8[batch, height, width, channels]", &images));
+  TF_RETURN_IF_ERROR(check_rank(1, 1, "sample_ids int64[batch]", &ids));
+  TF_RETURN_IF_ERROR(check_rank(2, 0, "a scalar seed int64[]", &scalar));
+  TF_RETURN_IF_ERROR(check_rank(3, 0, "a scalar epoch int64[]", &scalar));
+  DimensionHandle count;
+  if (!c->Merge(c->Dim(images, 0), c->Dim(ids, 0), &count).ok()) {
+    return absl::InvalidArgumentError("[augment] expected one sample id for each image; found images " +
+                                      c->DebugString(images) + " and sample_ids " + c->DebugString(ids));
+  }
+  return guarded([&] {
+    const AugmentSpec spec = spec_from(c);
+    check_spec(spec);
+    DimensionHandle height = c->Dim(images, 1), width = c->Dim(images, 2);
+    const DimensionHandle channels = c->Dim(images, 3);
+    if (c->ValueKnown(height) && c->ValueKnown(width) && c->ValueKnown(channels)) {
+      make_plan(spec, {static_cast<int32_t>(c->Value(height)), static_cast<int32_t>(c->Value(width)),
+                       static_cast<int32_t>(c->Value(channels))});
+    }
+    if (spec.height > 0) height = c->MakeDim(spec.height);
+    if (spec.width > 0) width = c->MakeDim(spec.width);
+    c->set_output(0, c->MakeShape({count, height, width, channels}));
+  });
+}
+
+tensorflow::register_op::OpDefBuilderWrapper define_augment() {
+  tensorflow::register_op::OpDefBuilderWrapper op("LambdaFast>Augment");
+  op.Input("images: uint8").Input("sample_ids: int64").Input("seed: int64").Input("epoch: int64");
+  op.Output("output: T").Attr("T: {float, bfloat16} = DT_FLOAT");
+  const AugmentSpec defaults;
+  visit_fields(defaults, DeclareAttributes(&op));
+  op.SetShapeFn(infer_shape);
+  return op;
+}
+
+const auto kRegistered = tensorflow::InitOnStartupMarker{} << define_augment();
+
+void run(OpKernelContext* c, const AugmentSpec& spec, decltype(augment_cpu)* augment, const Context& context) {
+  const Tensor &images = c->input(0), &ids = c->input(1), &seed = c->input(2), &epoch = c->input(3);
+  require(images.dims() == 4, "augment", "expected images uint8[batch, height, width, channels]; found shape ",
+          images.shape().DebugString());
+  require(ids.dims() == 1 && ids.dim_size(0) == images.dim_size(0), "augment", "expected sample_ids int64[",
+          images.dim_size(0), "], one for each image; found shape ", ids.shape().DebugString());
+  require(seed.dims() == 0 && epoch.dims() == 0, "augment", "expected scalar seed and epoch; found shapes ",
+          seed.shape().DebugString(), " and ", epoch.shape().DebugString());
+  const ImageShape shape{static_cast<int32_t>(images.dim_size(1)), static_cast<int32_t>(images.dim_size(2)),
+                         static_cast<int32_t>(images.dim_size(3))};
+  const AugmentPlan plan = make_plan(spec, shape);
+
+  Tensor* output = nullptr;
+  const absl::Status allocated = c->allocate_output(
+      0, TensorShape({images.dim_size(0), plan.output.height, plan.output.width, plan.output.channels}), &output);
+  if (!allocated.ok()) fail(ErrorKind::kInternal, "augment", "expected memory for the output; found: ", std::string(allocated.message()));
+  augment({output->data(), output->dtype() == tensorflow::DT_FLOAT ? FloatType::kFloat32 : FloatType::kBFloat16},
+          {images.flat<uint8_t>().data(), reinterpret_cast<const int64_t*>(ids.data()), images.dim_size(0), shape},
+          {reinterpret_cast<const int64_t*>(seed.data()), reinterpret_cast<const int64_t*>(epoch.data())}, plan, context);
+}
+
+class AugmentOp : public tensorflow::OpKernel {
+ public:
+  explicit AugmentOp(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, guarded([&] {
+                     spec_ = spec_from(c);
+                     check_spec(spec_);
+                   }));
+  }
+
+ protected:
+  AugmentSpec spec_;
+};
+
+class AugmentCpuOp : public AugmentOp {
+ public:
+  using AugmentOp::AugmentOp;
+  void Compute(OpKernelContext* c) override {
+    TensorFlowExecutor executor(c->device()->tensorflow_cpu_worker_threads()->workers);
+    OP_REQUIRES_OK(c, guarded([&] { run(c, spec_, augment_cpu, {&executor, nullptr}); }));
+  }
+};
+
+class AugmentGpuOp : public AugmentOp {
+ public:
+  using AugmentOp::AugmentOp;
+  void Compute(OpKernelContext* c) override {
+    void* stream = c->op_device_context()->stream()->platform_specific_handle().stream;
+    OP_REQUIRES_OK(c, guarded([&] { run(c, spec_, augment_cuda, {nullptr, stream}); }));
+  }
+};
+
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_CPU), AugmentCpuOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_GPU), AugmentGpuOp);
+
+}  // namespace
+}  // namespace lambda_fast

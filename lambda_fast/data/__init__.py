@@ -1,0 +1,1 @@
+"""Data sets: each module fetches one, verifies it and hands it out as arrays."""

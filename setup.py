@@ -1,0 +1,45 @@
+"""Builds csrc/ with CMake and puts the libraries beside lambda_fast/native."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+
+
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """An upper-case build switch from the environment."""
+    value = os.environ.get(name, default).upper()
+    if value not in allowed:
+        raise SystemExit(f"[{name}] expected one of {', '.join(allowed)}, found {value!r}")
+    return value
+
+
+class CMakeBuild(build_ext):
+    """Configures once, then lets ninja rebuild what changed."""
+
+    def run(self) -> None:
+        """Builds all targets into the folder of the one declared extension."""
+        output = Path(self.get_ext_fullpath(self.extensions[0].name)).resolve().parent
+        build = ROOT / "build" / f"cp{sys.version_info.major}{sys.version_info.minor}"
+        subprocess.run(
+            [
+                *("cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja"),
+                f"-DPython_EXECUTABLE={sys.executable}",
+                f"-DLAMBDA_FAST_OUTPUT={output}",
+                f"-DLAMBDA_FAST_TF={choice('LAMBDA_FAST_TF', 'ON', ('ON', 'OFF'))}",
+                f"-DLAMBDA_FAST_CUDA={choice('LAMBDA_FAST_CUDA', 'AUTO', ('AUTO', 'ON', 'OFF'))}",
+            ],
+            check=True,
+        )
+        subprocess.run(["cmake", "--build", str(build)], check=True)
+
+
+setup(
+    ext_modules=[Extension("lambda_fast.native._core", sources=[])],
+    cmdclass={"build_ext": CMakeBuild},
+)
