@@ -106,7 +106,10 @@ class AugmentXlaOp : public tensorflow::XlaOpKernel {
   AugmentSpec spec_;
 };
 
-REGISTER_XLA_OP(Name("LambdaFast>Augment"), AugmentXlaOp);
+// Plain kernels of XLA's compilation devices, not REGISTER_XLA_OP: its registry is read once, when TensorFlow starts its
+// first device, and an op library that is loaded after the first op of a program would come too late.
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_CPU_XLA_JIT), AugmentXlaOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_GPU_XLA_JIT), AugmentXlaOp);
 
 }  // namespace
 }  // namespace lambda_fast

@@ -161,8 +161,7 @@ def _given(data_dir: Path, report: Callable[[str], None]) -> Path:
 
 def _cached(build: Callable[[Path, Path], None], report: Callable[[str], None]) -> Path:
     target = cache_folder() / "cifar10"
-    if not target.exists():
-        build_once(target, build, report)
+    build_once(target, build, report)
     verify(target, FILES, remedy=f"Remove the folder {target} and run again.")
     return target
 

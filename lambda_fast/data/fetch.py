@@ -52,18 +52,15 @@ def cache_folder() -> Path:
 
 def check(path: Path, sha256: str, *, remedy: str) -> None:
     """Raises DataError, with `remedy` as its last words, unless `path` has this sha256."""
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         found = error.strerror or str(error)
         raise DataError(f"[{path}] expected a readable file, found: {found}. {remedy}") from error
-    if digest.hexdigest() != sha256:
-        raise DataError(
-            f"[{path}] expected sha256 {sha256[:12]}…, found {digest.hexdigest()[:12]}…. {remedy}"
-        )
+    if digest != sha256:
+        found = f"{digest[:12]}…"
+        raise DataError(f"[{path}] expected sha256 {sha256[:12]}…, found {found}. {remedy}")
 
 
 def verify(folder: Path, sums: Mapping[str, str], *, remedy: str) -> None:
@@ -77,10 +74,10 @@ def verify(folder: Path, sums: Mapping[str, str], *, remedy: str) -> None:
 
 
 def build_once(target: Path, build: Callable[[Path, Path], None], report: Report) -> None:
-    """Fills the folder `target`, all or nothing; does nothing where it exists.
+    """Fills the folder `target`, all or nothing, unless it exists; sweeps what killed runs left.
 
-    One process builds; others that want the same target wait for it. What a killed run left is
-    swept first: nobody alive works beside the holder of the lock.
+    One process works here at a time, others wait for it. So nobody alive owns a partial folder
+    that the holder of the lock finds.
 
     Args:
         target: The final folder; its parent is created.
@@ -90,27 +87,19 @@ def build_once(target: Path, build: Callable[[Path, Path], None], report: Report
     Raises:
         DataError: The disk is full or the place cannot be written.
     """
+    partial = f".{target.name}.*.partial"
+    if target.exists() and not any(target.parent.glob(partial)):
+        return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target.with_name(f".{target.name}.lock"), report):
-            if target.exists():
-                return
-            for stale in target.parent.glob(f".{target.name}.*.partial"):
+            for stale in target.parent.glob(partial):
                 shutil.rmtree(stale, ignore_errors=True)
-            with tempfile.TemporaryDirectory(
-                dir=target.parent,
-                prefix=f".{target.name}.",
-                suffix=".partial",
-                ignore_cleanup_errors=True,
-            ) as scratch:
-                folder = Path(scratch) / target.name
-                folder.mkdir()
-                build(Path(scratch), folder)
-                for path in (*folder.iterdir(), folder):
-                    _sync(path)
-                folder.rename(target)
-                _sync(target.parent)
+            if not target.exists():
+                _build(target, build)
     except OSError as error:
+        if target.exists():  # a filled cache may be read-only
+            return
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise DataError(
             f"[{target}] expected to write there, found: {error.strerror or error}. "
@@ -228,6 +217,22 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path) -> None:
         raise DataError(f"[{archive}] expected a tar.gz, found: {error}.") from error
     if wanted:
         raise DataError(f"[{archive}] expected {', '.join(wanted)}, found no such member.")
+
+
+def _build(target: Path, build: Callable[[Path, Path], None]) -> None:
+    with tempfile.TemporaryDirectory(
+        dir=target.parent,  # the same file system, so that renaming is atomic
+        prefix=f".{target.name}.",
+        suffix=".partial",
+        ignore_cleanup_errors=True,
+    ) as scratch:
+        folder = Path(scratch) / target.name
+        folder.mkdir()
+        build(Path(scratch), folder)
+        for path in (*folder.iterdir(), folder):
+            _sync(path)
+        folder.rename(target)
+        _sync(target.parent)
 
 
 def _unreachable(archive: Archive, error: Exception) -> DataError:

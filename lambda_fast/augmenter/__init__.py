@@ -1,0 +1,1 @@
+"""Augmenters: what is done to an image before the network sees it."""

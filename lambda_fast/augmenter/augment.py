@@ -1,0 +1,74 @@
+"""The augment op for TensorFlow tensors, and the same for numpy arrays."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from lambda_fast import native
+from lambda_fast.augmenter.spec import AugmentSpec
+
+
+def augment(
+    images: Any, sample_ids: Any, seed: Any, epoch: Any, spec: AugmentSpec, dtype: Any = "float32"
+) -> Any:
+    """Augments a batch; eager, in a graph, in `tf.data` and inside XLA programs alike.
+
+    The result is a pure function of each image, its id, the seed, the epoch and the spec: batch
+    size, order, threads and device do not enter.
+
+    Args:
+        images: uint8 [batch, height, width, channels], 1 or 3 channels.
+        sample_ids: int64 [batch].
+        seed: int64 scalar.
+        epoch: int64 scalar, 0 <= epoch < 2**32.
+        spec: what to do.
+        dtype: float32 or bfloat16.
+
+    Returns:
+        A tensor of `dtype`, [batch, spec.height or height, spec.width or width, channels].
+
+    Raises:
+        ValueError: in a graph, for shapes, types or fields that do not fit.
+        tf.errors.InvalidArgumentError: the same in eager mode.
+    """
+    return native.ops().lambda_fast_augment(
+        images=images, sample_ids=sample_ids, seed=seed, epoch=epoch, T=dtype, **spec.fields()
+    )
+
+
+def augment_numpy(
+    images: np.ndarray,
+    sample_ids: np.ndarray,
+    seed: int,
+    epoch: int,
+    spec: AugmentSpec,
+    dtype: str = "float32",
+    threads: int | None = None,
+) -> np.ndarray:
+    """`augment` for numpy arrays, without TensorFlow.
+
+    Args:
+        images: uint8 [batch, height, width, channels], C-contiguous.
+        sample_ids: int64 [batch].
+        seed: any int64.
+        epoch: 0 <= epoch < 2**32.
+        spec: what to do.
+        dtype: "float32" or "bfloat16" (then an array of `ml_dtypes.bfloat16`).
+        threads: of the CPU; all by default. The bytes do not depend on it.
+
+    Returns:
+        The augmented batch.
+
+    Raises:
+        ValueError: for shapes or fields that do not fit.
+        TypeError: for arrays of another dtype or layout.
+    """
+    result = native.core().augment(
+        images, sample_ids, seed, epoch, spec.fields(), dtype, threads or os.cpu_count() or 1
+    )
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        return result.view(ml_dtypes.bfloat16)
+    return result

@@ -1,0 +1,50 @@
+"""AugmentSpec: what an augmentation does, as plain values."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSpec:
+    """The fields of the native augmenter; each feature is off by default.
+
+    csrc/README.md defines the arithmetic. Pixel values are 0..255.
+
+    Attributes:
+        height: of the output, in pixels; 0 keeps the input's.
+        width: of the output, in pixels; 0 keeps the input's.
+        pad: zero pixels added on each side before the crop.
+        crop: where the output's window lies: in the middle, anywhere, or anywhere with a random
+            area and aspect and resized bilinearly (Szegedy et al., 2014, arXiv:1409.4842).
+        area: range of the window's share of the image, for `random_resized`.
+        aspect: range of the window's width / height, for `random_resized`.
+        flip: probability of a left-right flip.
+        brightness: largest shift; drawn from [-brightness, brightness).
+        contrast: range of the factor about each channel's mean over the image.
+        saturation: range of the factor about each pixel's luma.
+        normalize: `channels` gives (x - mean[c]) / std[c], `image` standardises each image by
+            itself as `tf.image.per_image_standardization` does, `none` keeps pixel values.
+        mean: of each channel, for `channels`.
+        std: of each channel, for `channels`.
+        cutout: side of a square set to 0 after normalisation (DeVries and Taylor, 2017,
+            arXiv:1708.04552); 0 is off.
+    """
+
+    height: int = 0
+    width: int = 0
+    pad: int = 0
+    crop: Literal["center", "random", "random_resized"] = "center"
+    area: tuple[float, float] = (0.08, 1.0)
+    aspect: tuple[float, float] = (0.75, 4.0 / 3.0)
+    flip: float = 0.0
+    brightness: float = 0.0
+    contrast: tuple[float, float] = (1.0, 1.0)
+    saturation: tuple[float, float] = (1.0, 1.0)
+    normalize: Literal["none", "channels", "image"] = "none"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    cutout: int = 0
+
+    def fields(self) -> dict[str, Any]:
+        """The fields by name, as the native seams take them."""
+        return asdict(self)

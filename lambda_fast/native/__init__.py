@@ -1,0 +1,74 @@
+"""The only door to the native libraries: `core()` for numpy, `ops()` for TensorFlow."""
+
+import functools
+import importlib
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_FOLDER = Path(__file__).parent
+_REBUILD = "Build it for this environment: pip install --force-reinstall --no-deps -e ."
+
+
+class NativeLibraryError(ImportError):
+    """The native library is absent or was built for something else."""
+
+
+@functools.cache
+def core() -> ModuleType:
+    """The module `_core`: the engine for numpy, without TensorFlow.
+
+    Raises:
+        NativeLibraryError: the library was not built, or does not load here.
+    """
+    try:
+        return importlib.import_module("lambda_fast.native._core")
+    except ImportError as error:
+        raise NativeLibraryError(
+            f"[lambda_fast.native] expected the compiled module _core, found: {error}. {_REBUILD}"
+        ) from error
+
+
+def check_tensorflow(built: str, found: str) -> None:
+    """Refuses a TensorFlow of another minor version than the one the ops were compiled for.
+
+    Args:
+        built: version at build time, "" when built without TensorFlow.
+        found: version at run time.
+
+    Raises:
+        NativeLibraryError: the versions differ in more than the patch level.
+    """
+    if not built:
+        raise NativeLibraryError(
+            "[lambda_fast.native] expected a build with TensorFlow's ops, found one made with "
+            f"LAMBDA_FAST_TF=OFF. {_REBUILD}"
+        )
+    if built.split(".")[:2] != found.split(".")[:2]:
+        raise NativeLibraryError(
+            f"[lambda_fast.native] expected TensorFlow {'.'.join(built.split('.')[:2])}, for which "
+            f"the native library was built; found {found}. Install tensorflow=={built}, or rebuild."
+        )
+
+
+@functools.cache
+def ops() -> Any:
+    """The module of TensorFlow ops: `ops().lambda_fast_augment(...)`.
+
+    The version is checked before the library is opened, because a TensorFlow of another ABI would
+    fail with an undefined symbol or not at all.
+
+    Raises:
+        NativeLibraryError: not built, built for another TensorFlow, or not loadable.
+    """
+    check_tensorflow(core().build_info()["tensorflow"], version("tensorflow"))
+    import tensorflow as tf
+
+    library = _FOLDER / "liblambda_fast_tf.so"
+    try:
+        return tf.load_op_library(str(library))
+    except (tf.errors.NotFoundError, OSError) as error:
+        raise NativeLibraryError(
+            f"[lambda_fast.native] expected {library.name} to load, found: {error}. {_REBUILD}"
+        ) from error
