@@ -1,34 +1,24 @@
-"""The augmenter and the epoch's order in slow, plain numpy, from the definition in csrc/README.md."""
+"""The augmenter and the epoch's order, slow and plain, from the definition in csrc/README.md."""
 
+import functools
 import math
 
 import ml_dtypes
 import numpy as np
 
 DEFAULTS = {
-    "height": 0,
-    "width": 0,
-    "pad": 0,
-    "crop": "center",
-    "area": (0.08, 1.0),
-    "aspect": (0.75, 4.0 / 3.0),
-    "flip": 0.0,
-    "brightness": 0.0,
-    "contrast": (1.0, 1.0),
-    "saturation": (1.0, 1.0),
-    "normalize": "none",
-    "mean": (0.0, 0.0, 0.0),
-    "std": (1.0, 1.0, 1.0),
-    "cutout": 0,
-}
+    "height": 0, "width": 0, "pad": 0, "crop": "center", "area": (0.08, 1.0),
+    "aspect": (0.75, 4.0 / 3.0), "flip": 0.0, "brightness": 0.0, "contrast": (1.0, 1.0),
+    "saturation": (1.0, 1.0), "normalize": "none", "mean": (0.0, 0.0, 0.0),
+    "std": (1.0, 1.0, 1.0), "cutout": 0,
+}  # fmt: skip
 LUMA = (0.299, 0.587, 0.114)
 MASK32 = 2**32 - 1
 
 
 def philox(counter, key):
     """One block of Philox-4x32-10 (Salmon et al., 2011): four 32-bit words from four and two."""
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
+    (c0, c1, c2, c3), (k0, k1) = counter, key
     for _ in range(10):
         high0, low0 = divmod(0xD2511F53 * c0, 2**32)
         high1, low1 = divmod(0xCD9E8D57 * c2, 2**32)
@@ -47,15 +37,10 @@ def dice(sample_id, seed, epoch, index):
     return philox((*words(sample_id), epoch & MASK32, index), words(seed))
 
 
-def unit(word):
-    """A word as a number in [0, 1) with 24 bits."""
-    return (word >> 8) / 2**24
-
-
 def between(word, bounds):
-    """A word as a number in [low, high)."""
+    """A word as a number in [low, high), in steps of 2^-24 of the range."""
     low, high = bounds
-    return low + (high - low) * unit(word)
+    return low + (high - low) * ((word >> 8) / 2**24)
 
 
 def below(word, n):
@@ -129,10 +114,7 @@ def draw(spec, shape, sample_id, seed, epoch):
     """All dice of one sample; the window counts from the unpadded image's corner."""
     full = filled(spec)
     (height, width, _), pad = shape, full["pad"]
-
-    def throw(index):
-        return dice(sample_id, seed, epoch, index)
-
+    throw = functools.partial(dice, sample_id, seed, epoch)
     first, second = throw(0), throw(1)
     out_h, out_w = full["height"] or height, full["width"] or width
     spare_h, spare_w = height + 2 * pad - out_h, width + 2 * pad - out_w
@@ -143,12 +125,14 @@ def draw(spec, shape, sample_id, seed, epoch):
         window = box(y - pad, x - pad, out_h, out_w)
     else:
         window = box(spare_h // 2 - pad, spare_w // 2 - pad, out_h, out_w)
-    side = full["cutout"]
-    y, x = below(second[2], out_h) - side // 2, below(second[3], out_w) - side // 2
+    top = below(second[2], out_h) - full["cutout"] // 2
+    left = below(second[3], out_w) - full["cutout"] // 2
+    bottom, right = min(top + full["cutout"], out_h), min(left + full["cutout"], out_w)
+    top, left = max(top, 0), max(left, 0)
     return {
         "window": window,
-        "flip": unit(first[2]) < full["flip"],
-        "cutout": box(y, x, side, side),
+        "flip": between(first[2], (0.0, 1.0)) < full["flip"],
+        "cutout": box(top, left, bottom - top, right - left),
         "brightness": between(first[3], (-full["brightness"], full["brightness"])),
         "contrast": between(second[0], full["contrast"]),
         "saturation": between(second[1], full["saturation"]),
@@ -163,12 +147,11 @@ def taps(n, m):
 
 
 def resize(window, height, width):
-    """A window of uint8 pixels resized bilinearly, with weights in 1/256 and half-pixel centres."""
+    """A window of int64 pixels resized bilinearly, with weights in 1/256 and half-pixel centres."""
     top, bottom, ty = taps(window.shape[0], height)
     left, right, tx = taps(window.shape[1], width)
     ty, tx = ty[:, None, None], tx[None, :, None]
-    pixels = window.astype(np.int64)
-    rows = pixels[top] * (256 - ty) + pixels[bottom] * ty
+    rows = window[top] * (256 - ty) + window[bottom] * ty
     return (rows[:, left] * (256 - tx) + rows[:, right] * tx + 2**15) >> 16
 
 
@@ -190,10 +173,7 @@ def standardise(matrix, offset, x, m):
     flat = x.reshape(n, channels)
     sums, products = flat.sum(axis=0), flat.T @ flat
     each = range(channels)
-    cov = [
-        [float(n * int(products[d, e]) - int(sums[d]) * int(sums[e])) / n / n for e in each]
-        for d in each
-    ]
+    cov = ((n * products - np.outer(sums, sums)).astype(np.float64) / n / n).tolist()
     means = [total([offset[c], *(matrix[c][d] * m[d] for d in each)]) for c in each]
     mean = total(means) / channels
     terms = []
@@ -229,8 +209,7 @@ def colour_transform(full, thrown, x):
 
 def colour(full, thrown, x):
     """The pixels after their colour transform, float32; every product and sum is rounded."""
-    transform = colour_transform(full, thrown, x)
-    matrix, offset = (np.array(part).astype(np.float32) for part in transform)
+    matrix, offset = (np.float32(part) for part in colour_transform(full, thrown, x))
     x = x.astype(np.float32)
     if full["saturation"] == (1.0, 1.0):
         return np.diagonal(matrix) * x + offset
@@ -246,26 +225,24 @@ def augment(images, ids, seed, epoch, spec, dtype="float32"):
     for image, sample_id, out in zip(images, ids, output, strict=True):
         thrown = draw(spec, image.shape, int(sample_id), seed, epoch)
         out[:] = colour(full, thrown, geometry(image, full, thrown))
-        top, left, side, _ = thrown["cutout"].values()
-        out[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = 0.0
+        y, x, h, w = thrown["cutout"].values()
+        out[y : y + h, x : x + w] = 0.0
     return output.astype({"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}[dtype])
 
 
+def permuted(seed, epoch, size, position):
+    """The id at one position: a Feistel permutation of 2h bits, walked until it is in the range."""
+    h = next(h for h in range(1, 33) if size <= 2 ** (2 * h))
+    while True:
+        left, right = position >> h, position & (2**h - 1)
+        for r in range(8):
+            word = philox((right, 0, epoch & MASK32, 2**31 + r), words(seed))[0]
+            left, right = right, left ^ (word & (2**h - 1))
+        position = left << h | right
+        if position < size:
+            return position
+
+
 def sample_order(seed, epoch, size):
-    """The ids of an epoch in its order: a Feistel permutation, walked until it is in the range."""
-    h = 1
-    while size > 2 ** (2 * h):
-        h += 1
-    order = np.empty(size, np.int64)
-    for position in range(size):
-        value = position
-        while True:
-            left, right = value >> h, value & (2**h - 1)
-            for r in range(8):
-                word = philox((right, 0, epoch & MASK32, 2**31 + r), words(seed))[0]
-                left, right = right, left ^ (word & (2**h - 1))
-            value = left << h | right
-            if value < size:
-                break
-        order[position] = value
-    return order
+    """The ids of an epoch in their order, int64[size]."""
+    return np.array([permuted(seed, epoch, size, position) for position in range(size)], np.int64)

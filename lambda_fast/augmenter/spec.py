@@ -1,6 +1,6 @@
 """AugmentSpec: what an augmentation does, as plain values."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 
@@ -48,3 +48,16 @@ class AugmentSpec:
     def fields(self) -> dict[str, Any]:
         """The fields by name, as the native seams take them."""
         return asdict(self)
+
+    def without_dice(self) -> "AugmentSpec":
+        """The same size and normalisation with nothing left to chance, for eval and infer."""
+        return replace(
+            self,
+            pad=0,
+            crop="center",
+            flip=0.0,
+            brightness=0.0,
+            contrast=(1.0, 1.0),
+            saturation=(1.0, 1.0),
+            cutout=0,
+        )

@@ -85,11 +85,13 @@ class Cifar10:
 
     Attributes:
         images: uint8 [N, 32, 32, 3], NHWC, RGB.
-        labels: int32 [N], indices into `CLASS_NAMES`.
+        labels: int32 [N], indices into `class_names`.
+        class_names: by label.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    class_names: tuple[str, ...] = CLASS_NAMES
 
 
 def load(

@@ -26,13 +26,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from lambda_fast.errors import UserError
+
 Report = Callable[[str], None]
 
 TIMEOUT_SECONDS = 10  # to connect, and between two chunks
 _CHUNK = 1 << 20
 
 
-class DataError(RuntimeError):
+class DataError(UserError, RuntimeError):
     """Data that is absent, damaged or cannot be stored; the message names the remedy."""
 
 

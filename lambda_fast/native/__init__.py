@@ -7,11 +7,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lambda_fast.errors import UserError
+
 _FOLDER = Path(__file__).parent
 _REBUILD = "Build it for this environment: pip install --force-reinstall --no-deps -e ."
 
 
-class NativeLibraryError(ImportError):
+class NativeLibraryError(UserError, ImportError):
     """The native library is absent or was built for something else."""
 
 

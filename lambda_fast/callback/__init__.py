@@ -1,0 +1,107 @@
+"""Callbacks: watch a run through four hooks.
+
+Each part is a module with `build(config) -> Callback`. Callbacks only watch, with one exception:
+`train_basic` restores the variables before the first step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lambda_fast.config import Config
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step tells.
+
+    Attributes:
+        step: updates done in all, this one included.
+        epoch: that the step belongs to, from 0.
+        outputs: `loss`, `accuracy`, `learning_rate`: float32 scalars on the device. Reading one
+            waits for the device.
+        images: that this rank saw in the step.
+        seconds: the host spent on the step.
+    """
+
+    step: int
+    epoch: int
+    outputs: dict[str, Any]
+    images: int
+    seconds: float
+
+
+@dataclass
+class Run:
+    """A run as callbacks see it.
+
+    Attributes:
+        config: the recipe, with what was set.
+        inputter: of the training images.
+        modeler: of the training step.
+        model_dir: where the run writes.
+        total_steps: at which it ends.
+        step: updates done so far.
+        metrics: the newest value of each number that a callback found.
+        stopping: ends the run after this step; the reason, or none.
+        say: prints a line without disturbing a progress line.
+        paused_seconds: spent in `pause`.
+    """
+
+    config: Config
+    inputter: Any
+    modeler: Any
+    model_dir: Path
+    total_steps: int
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    stopping: str | None = None
+    say: Callable[[str], None] = print
+    paused_seconds: float = 0.0
+
+    def is_log_step(self) -> bool:
+        """Whether callbacks read the device's numbers after this step."""
+        callback = self.config.callback
+        return (
+            self.step % callback.log_every_n_iter == 0
+            or self.step % callback.save_summary_steps == 0
+            or self.step == self.total_steps
+        )
+
+    def is_epoch_end(self) -> bool:
+        """Whether this step was the last one of its epoch."""
+        return self.step % self.inputter.steps_per_epoch == 0
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Keeps work that is no training (a checkpoint, an evaluation) out of the speed."""
+        self.modeler.step()  # waits for the device, so that its steps are not counted in here
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.paused_seconds += time.perf_counter() - begin
+
+
+class Callback:
+    """The hooks, each empty: a callback overrides those it needs."""
+
+    def before_run(self, run: Run) -> None:
+        """Once, before the first step."""
+
+    def before_step(self, run: Run) -> None:
+        """Before each step."""
+
+    def after_step(self, run: Run, report: StepReport) -> None:
+        """After each step."""
+
+    def after_run(self, run: Run) -> None:
+        """Once, at the end, also when the run was stopped; not after an error."""
+
+    def close(self) -> None:
+        """Always, last, also after an error: files and terminals are given back."""

@@ -1,0 +1,56 @@
+"""train_basic: checkpoints, and going on from the newest one."""
+
+import numpy as np
+
+from lambda_fast import checkpoint
+from lambda_fast.callback import Callback, Run, StepReport
+from lambda_fast.config import Config
+
+
+class TrainBasic(Callback):
+    """Saves every `save_checkpoints_steps` (or each epoch), at the end, and when stopped."""
+
+    def __init__(self, config: Config) -> None:
+        self._every = config.callback.save_checkpoints_steps
+        self._keep = config.callback.keep_checkpoint_max
+        self._saved = -1
+
+    def before_run(self, run: Run) -> None:
+        """Restores the newest checkpoint of `model_dir`, if there is one."""
+        steps = checkpoint.all_steps(run.model_dir)
+        if not steps:
+            return
+        path = checkpoint.path_of(run.model_dir, steps[-1])
+        found = checkpoint.read(path)
+        checkpoint.check_facts(path, found.facts, run.modeler.facts())
+        run.modeler.restore(path, found.values)
+        run.step = self._saved = run.modeler.step()
+        if run.step < run.total_steps:
+            run.say(f"Going on from step {run.step} of {run.total_steps} ({path})")
+        else:
+            run.say(
+                f"{path} is at step {run.step}: the {run.total_steps} steps of this run are done. "
+                "Set more epochs to train on, or another model_dir to start anew"
+            )
+
+    def after_step(self, run: Run, report: StepReport) -> None:
+        """Saves when it is time."""
+        if (run.step % self._every == 0) if self._every else run.is_epoch_end():
+            self._save(run)
+
+    def after_run(self, run: Run) -> None:
+        """Saves the last step."""
+        if run.step != self._saved:
+            self._save(run)
+
+    def _save(self, run: Run) -> None:
+        with run.pause():
+            values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
+            state = checkpoint.Checkpoint(run.step, run.modeler.facts(), values)
+            checkpoint.write(run.model_dir, state, self._keep)
+        self._saved = run.step
+
+
+def build(config: Config) -> TrainBasic:
+    """The callback."""
+    return TrainBasic(config)

@@ -1,0 +1,44 @@
+"""train_eval: evaluates on the evaluation split, every few epochs if asked and at the end."""
+
+from lambda_fast.build import find
+from lambda_fast.callback import Callback, Run, StepReport
+from lambda_fast.config import Config
+from lambda_fast.runner.evaluate import evaluate
+
+
+class TrainEval(Callback):
+    """Metrics: `eval_loss`, `eval_accuracy`."""
+
+    def __init__(self, config: Config) -> None:
+        self._every = config.callback.eval_every_epochs
+        self._inputter = None
+        self._modeler = None
+        self._step = -1
+
+    def after_step(self, run: Run, report: StepReport) -> None:
+        """Evaluates at the end of an epoch, when it is time."""
+        if self._every and run.is_epoch_end() and (report.epoch + 1) % self._every == 0:
+            self._evaluate(run)
+
+    def after_run(self, run: Run) -> None:
+        """Evaluates the last step, unless the run was stopped."""
+        if run.stopping is None and self._step != run.step:
+            self._evaluate(run)
+
+    def _evaluate(self, run: Run) -> None:
+        with run.pause():
+            if self._inputter is None:
+                self._inputter = find("inputter", run.config.inputter.name)(run.config, "eval")
+                self._modeler = run.modeler.for_mode("eval", self._inputter)
+            result = evaluate(self._inputter, self._modeler)
+        self._step = run.step
+        run.metrics["eval_loss"], run.metrics["eval_accuracy"] = result.loss, result.accuracy
+        run.say(
+            f"step {run.step}: {result.accuracy:.2%} of {result.images} evaluation images right, "
+            f"loss {result.loss:.4f}"
+        )
+
+
+def build(config: Config) -> TrainEval:
+    """The callback."""
+    return TrainEval(config)

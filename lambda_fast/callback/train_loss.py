@@ -1,0 +1,9 @@
+"""train_loss: the mean loss since the last report."""
+
+from lambda_fast.callback.average import Average
+from lambda_fast.config import Config
+
+
+def build(config: Config) -> Average:
+    """The callback."""
+    return Average("loss")

@@ -1,0 +1,60 @@
+"""train_metrics: one JSON line a report, in `<model_dir>/metrics.jsonl`."""
+
+import json
+from typing import IO, Any
+
+from lambda_fast.callback import Callback, Run, StepReport
+from lambda_fast.checkpoint import write_atomically
+from lambda_fast.config import Config
+
+FILE = "metrics.jsonl"
+
+
+class TrainMetrics(Callback):
+    """Each line has `step`, `epoch`, `learning_rate` and the newest metrics."""
+
+    def __init__(self) -> None:
+        self._file: IO[str] | None = None
+        self._last: dict[str, Any] = {}
+
+    def before_run(self, run: Run) -> None:
+        """Opens the file; of an earlier run's lines, those after its checkpoint go."""
+        path = run.model_dir / FILE
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if _step(line) <= run.step]
+            write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
+        self._file = path.open("a")
+
+    def after_step(self, run: Run, report: StepReport) -> None:
+        """Writes a line on log steps."""
+        if run.is_log_step():
+            rate = float(report.outputs["learning_rate"])
+            self._last = {"epoch": report.epoch, "learning_rate": rate}
+            self._write(run)
+
+    def after_run(self, run: Run) -> None:
+        """Writes the last line, with what the evaluation added."""
+        self._write(run)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self, run: Run) -> None:
+        print(
+            json.dumps({"step": run.step} | self._last | run.metrics), file=self._file, flush=True
+        )
+
+
+def _step(line: str) -> float:
+    """The step of a line; a line cut short by a kill is after everything."""
+    try:
+        return json.loads(line)["step"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return float("inf")
+
+
+def build(config: Config) -> TrainMetrics:
+    """The callback."""
+    return TrainMetrics()

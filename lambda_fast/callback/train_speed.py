@@ -1,0 +1,52 @@
+"""train_speed: images per second, with compiling and warming up told apart."""
+
+import time
+
+from lambda_fast.callback import Callback, Run, StepReport
+from lambda_fast.config import Config
+
+WARMUP_STEPS = 3  # the first one compiles; all are left out of the rate
+
+
+class TrainSpeed(Callback):
+    """Divides images by seconds.
+
+    Metrics: `images_per_second` since the last report, `mean_images_per_second` over the run, and
+    `compile_seconds` of the first step. Checkpoints and evaluations do not count (`Run.pause`).
+
+    Place it after the callbacks that read the loss, so that the clock is read when the device is
+    done.
+    """
+
+    def __init__(self) -> None:
+        self._done = 0  # steps of this process
+        self._start = self._window = (0.0, 0)  # clock and images, of the run and of the report
+
+    def after_step(self, run: Run, report: StepReport) -> None:
+        """Counts; on log steps, divides."""
+        self._done += 1
+        if self._done == 1:
+            run.metrics["compile_seconds"] = report.seconds
+        if self._done <= WARMUP_STEPS:
+            if self._done == WARMUP_STEPS:
+                run.modeler.step()  # waits for the device
+                self._start = self._window = (self._clock(run), 0)
+            return
+        seconds, images = self._start
+        self._start = (seconds, images + report.images)
+        if run.is_log_step():
+            now = self._clock(run)
+            window_seconds, window_images = self._window
+            total = self._start[1]
+            run.metrics["images_per_second"] = (total - window_images) / (now - window_seconds)
+            run.metrics["mean_images_per_second"] = total / (now - seconds)
+            self._window = (now, total)
+
+    @staticmethod
+    def _clock(run: Run) -> float:
+        return time.perf_counter() - run.paused_seconds
+
+
+def build(config: Config) -> TrainSpeed:
+    """The callback."""
+    return TrainSpeed()

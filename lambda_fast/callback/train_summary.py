@@ -1,0 +1,49 @@
+"""train_summary: the metrics for TensorBoard, in `<model_dir>/summaries`."""
+
+import tensorflow as tf
+
+from lambda_fast.callback import Callback, Run, StepReport
+from lambda_fast.config import Config
+
+
+class TrainSummary(Callback):
+    """Writes all metrics every `save_summary_steps`, at the end of each epoch and of the run."""
+
+    def __init__(self, config: Config) -> None:
+        self._every = config.callback.save_summary_steps
+        self._writer = None
+        self._written = -1
+
+    def before_run(self, run: Run) -> None:
+        """Opens the event file; a run that goes on hides the points after its checkpoint."""
+        self._writer = tf.summary.create_file_writer(
+            str(run.model_dir / "summaries"), filename_suffix=f".from-{run.step}"
+        )
+
+    def after_step(self, run: Run, report: StepReport) -> None:
+        """Writes when it is time."""
+        if run.step % self._every == 0 or run.is_epoch_end():
+            self._write(run, report.outputs)
+
+    def after_run(self, run: Run) -> None:
+        """Writes the last step, with what the evaluation added."""
+        self._write(run, {})
+
+    def close(self) -> None:
+        """Closes the event file."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self, run: Run, outputs: dict) -> None:
+        values = dict(run.metrics)
+        if "learning_rate" in outputs:
+            values["learning_rate"] = float(outputs["learning_rate"])
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(name, value, step=run.step)
+        self._writer.flush()
+
+
+def build(config: Config) -> TrainSummary:
+    """The callback."""
+    return TrainSummary(config)

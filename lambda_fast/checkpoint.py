@@ -1,0 +1,169 @@
+"""Checkpoints: one safetensors file a step, written beside and renamed, verified when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from lambda_fast.errors import UserError
+
+FOLDER = "checkpoints"
+_NAME = re.compile(r"step-(\d+)\.safetensors")
+
+
+class CheckpointError(UserError, RuntimeError):
+    """A checkpoint that is absent, damaged, or of another run."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What one file holds.
+
+    Attributes:
+        step: updates that were done.
+        facts: what a run must share to continue from here (network, seed, batch size, ...).
+        values: arrays by variable name.
+    """
+
+    step: int
+    facts: dict[str, Any]
+    values: dict[str, np.ndarray]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Puts the whole content at the path, or leaves the path as it was.
+
+    Raises:
+        CheckpointError: the content cannot be stored; nothing half-made is left.
+    """
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"[checkpoint] expected to store {path}, found: {error.strerror}. What was there "
+            "before is untouched. Make room, or choose another model_dir"
+        ) from error
+
+
+def all_steps(model_dir: Path) -> list[int]:
+    """Steps that have a checkpoint, in rising order."""
+    matches = (
+        _NAME.fullmatch(path.name) for path in (model_dir / FOLDER).glob("step-*.safetensors")
+    )
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def path_of(model_dir: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return model_dir / FOLDER / f"step-{step:08d}.safetensors"
+
+
+def write(model_dir: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Stores a checkpoint and removes the oldest ones beyond `keep`.
+
+    Raises:
+        CheckpointError: it cannot be stored.
+    """
+    path = path_of(model_dir, checkpoint.step)
+    metadata = {
+        "step": str(checkpoint.step),
+        "facts": json.dumps(checkpoint.facts),
+        "sha256": _digest(checkpoint.values),
+    }
+    write_atomically(path, save(checkpoint.values, metadata))
+    for step in all_steps(model_dir)[:-keep]:
+        path_of(model_dir, step).unlink(missing_ok=True)
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """Reads and verifies a checkpoint.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        step, facts = int(metadata["step"]), json.loads(metadata["facts"])
+        intact = metadata["sha256"] == _digest(values)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise _damaged(path, str(error)) from error
+    if not intact:
+        raise _damaged(path, "other bytes than were written (sha256)")
+    return Checkpoint(step, facts, values)
+
+
+def check_fits(path: Path, found: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuses values that are not exactly those of the given variables.
+
+    Args:
+        path: of the checkpoint, for the message.
+        found: arrays by name.
+        shapes: of the variables by name.
+
+    Raises:
+        CheckpointError: names the first variable that is missing, unknown or of another shape.
+    """
+    for name in [*shapes, *found]:
+        expected = list(shapes[name]) if name in shapes else "no such variable"
+        there = list(found[name].shape) if name in found else "none"
+        if expected != there:
+            raise CheckpointError(
+                f"[checkpoint] expected {name} of shape {expected} for this network, found {there} "
+                f"in {path}. It belongs to another network: use its recipe, or another model_dir"
+            )
+
+
+def check_facts(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Refuses a checkpoint whose run cannot be continued by this one.
+
+    Raises:
+        CheckpointError: names the first fact that differs.
+    """
+    for name, value in expected.items():
+        if found.get(name) != value:
+            raise CheckpointError(
+                f"[checkpoint] expected a run with {name} = {value!r}, found {found.get(name)!r} "
+                f"in {path}. Set it to {found.get(name)!r} to continue that run, or choose another "
+                "model_dir to start a new one"
+            )
+
+
+def _damaged(path: Path, found: str) -> CheckpointError:
+    return CheckpointError(
+        f"[checkpoint] expected an intact checkpoint at {path}, found: {found}. "
+        "Remove the file to go on from the one before it"
+    )
+
+
+def _digest(values: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(values):
+        array = np.ascontiguousarray(values[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""What all commands share: arguments, the model folder, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lambda_fast import overrides
+from lambda_fast.build import recipe
+from lambda_fast.config import Config, ConfigError
+from lambda_fast.errors import UserError
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def parse(command: str, description: str, arguments: list[str] | None) -> Config:
+    """Reads `--config`, `--set` and `--data-dir`; `--print-config` prints and exits.
+
+    Raises:
+        ConfigError: an unknown recipe, path or type, or a value that no run can use.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m lambda_fast.{command}",
+        description=description,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", required=True, metavar="RECIPE", help="for example cifar10")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="assignments",
+        metavar="PATH=VALUE",
+        help="changes a field, for example epochs=3; may be repeated",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="short for --set inputter.data_dir=DIR")
+    parser.add_argument(
+        "--print-config", action="store_true", help="prints all fields as PATH=VALUE and exits"
+    )
+    options = parser.parse_args(arguments)
+    if options.data_dir is not None:
+        options.assignments.append(f"inputter.data_dir={options.data_dir}")
+    config = overrides.apply(recipe(options.config), options.assignments)
+    config.check()
+    if options.print_config:
+        print(*overrides.lines(config), sep="\n")
+        raise SystemExit(0)
+    return config
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path) -> Iterator[Path]:
+    """Makes the model folder, checks that it can be written and keeps other runs out of it.
+
+    Raises:
+        ConfigError: it cannot be made or written, or another run is at work in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise ConfigError(
+            f"[model_dir] expected a folder that can be written, found {folder}: {error.strerror}. "
+            "Choose another with --set model_dir=DIR"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(
+                f"[model_dir] expected {folder} for this run alone, found another run at work in "
+                "it. Wait for it, or choose another with --set model_dir=DIR"
+            ) from error
+        yield folder
+
+
+def main(body: Callable[[], int]) -> int:
+    """Runs a command; a `UserError` is printed in one line, without a traceback.
+
+    TensorFlow's start-up notes are silenced, unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+
+    Returns:
+        The exit code: 0, 2 for an error, 130 after Ctrl-C.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        return body()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED

@@ -1,0 +1,1 @@
+"""Recipes: each module states one run in `recipe()`, and in its docstring what it reached."""

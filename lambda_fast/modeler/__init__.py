@@ -1,0 +1,1 @@
+"""Modelers: own a network and say what a step computes."""

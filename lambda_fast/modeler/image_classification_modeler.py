@@ -1,0 +1,233 @@
+"""The image classification modeler: one XLA program from uint8 images to updated variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lambda_fast import checkpoint, native
+from lambda_fast.augmenter.augment import augment
+from lambda_fast.augmenter.spec import AugmentSpec
+from lambda_fast.build import find
+from lambda_fast.config import Config, ConfigError
+from lambda_fast.inputter import Batch, Inputter, Mode
+from lambda_fast.modeler.schedule import Schedule
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+class ImageClassificationModeler:
+    """Owns the network and the optimizer, and compiles one program for its mode.
+
+    Args:
+        config: the run.
+        inputter: gives shapes, classes and the length of an epoch.
+        mode: train, eval or infer.
+        model: a network to share; none: the recipe's, with fresh weights.
+
+    Attributes:
+        model: the Keras network; logits out.
+        optimizer: the Keras optimizer, in train mode; its `iterations` is the step.
+    """
+
+    def __init__(
+        self, config: Config, inputter: Inputter, mode: Mode, model: keras.Model | None = None
+    ) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise ConfigError(
+                f"[modeler] expected Keras on TensorFlow, found {keras.backend.backend()}. "
+                "Unset KERAS_BACKEND, or set it to tensorflow"
+            )
+        self.config = config
+        self.mode = mode
+        self.spec = config.augmenter if mode == "train" else config.augmenter.without_dice()
+        shape = _augmented_shape(self.spec, inputter.image_shape)
+        self.model = model or _network(config, len(inputter.class_names), shape)
+        self._samples = inputter.samples
+        if mode == "train":
+            modeler = config.modeler
+            steps = inputter.steps_per_epoch
+            self.schedule = Schedule(
+                config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
+            )
+            self.optimizer = keras.optimizers.SGD(
+                learning_rate=modeler.learning_rate,
+                momentum=modeler.momentum,
+                nesterov=modeler.nesterov,
+                name="optimizer",
+            )
+            self.optimizer.build(self.model.trainable_variables)
+
+    def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
+        """A modeler of another mode that shares the network."""
+        return ImageClassificationModeler(self.config, inputter, mode, self.model)
+
+    def model_fn(
+        self, images: tf.Tensor, labels: tf.Tensor | None, mask: tf.Tensor | None
+    ) -> dict[str, tf.Tensor]:
+        """The contract of the glossary, by mode.
+
+        Args:
+            images: augmented, float32 or bfloat16 [batch, height, width, channels].
+            labels: int32 [batch]; none in infer.
+            mask: float32 [batch], 1 for images that count; eval alone.
+
+        Returns:
+            train: `loss`, `accuracy`, `learning_rate` (float32 scalars) and `grads`, a list.
+            eval: `loss`, `accuracy`, sums over the images that count.
+            infer: `classes` int32 [batch], `probabilities` float32 [batch, classes].
+        """
+        if self.mode == "train":
+            return self._train_outputs(images, labels)
+        logits = tf.cast(self.model(images, training=False), tf.float32)
+        if self.mode == "infer":
+            classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
+            return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        correct = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
+        return {"loss": tf.reduce_sum(losses * mask), "accuracy": tf.reduce_sum(correct * mask)}
+
+    def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
+        config = self.config.modeler
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = tf.cast(self.model(images, training=True), tf.float32)
+            targets = tf.one_hot(labels, logits.shape[-1])
+            if config.label_smoothing > 0:
+                smoothing = config.label_smoothing
+                targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+        grads = tape.gradient(loss, [variable.value for variable in variables])
+        if config.weight_decay > 0:
+            grads = [
+                grad + config.weight_decay * variable.value if len(variable.shape) > 1 else grad
+                for grad, variable in zip(grads, variables, strict=True)
+            ]
+        correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
+        return {
+            "loss": loss,
+            "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32)),
+            "learning_rate": self.schedule(self.optimizer.iterations.value),
+            "grads": grads,
+        }
+
+    def reduce(self, grads: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        """The mean of the gradients over all ranks: in a world of one, the gradients themselves."""
+        return grads
+
+    def apply(self, grads: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
+        """Updates the variables and counts the step."""
+        self.optimizer.learning_rate.assign(learning_rate)
+        self.optimizer.apply(grads, self.model.trainable_variables)
+
+    @tf.function(jit_compile=True)
+    def _train_program(
+        self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        augmented = self._augment(images, sample_ids, epoch)
+        outputs = self.model_fn(augmented, labels, None)
+        self.apply(self.reduce(outputs.pop("grads")), outputs["learning_rate"])
+        return outputs
+
+    @tf.function(jit_compile=True)
+    def _forward_program(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        sample_ids: tf.Tensor,
+        epoch: tf.Tensor,
+        count: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        mask = tf.cast(tf.range(tf.shape(images)[0]) < count, tf.float32)
+        return self.model_fn(self._augment(images, sample_ids, epoch), labels, mask)
+
+    def _augment(self, images: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        seed = tf.constant(self.config.seed, tf.int64)
+        return augment(images, sample_ids, seed, epoch, self.spec, self.config.modeler.precision)
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One update. Returns `loss`, `accuracy`, `learning_rate` as scalars on the device."""
+        return self._train_program(batch.images, batch.labels, batch.sample_ids, batch.epoch)
+
+    def forward_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """`model_fn` without an update, in eval and infer mode."""
+        count = tf.constant(batch.count, tf.int32)
+        return self._forward_program(
+            batch.images, batch.labels, batch.sample_ids, batch.epoch, count
+        )
+
+    def train_program_hlo(self, batch: Batch, stage: str = "optimized_hlo") -> str:
+        """The text of the compiled training step."""
+        arguments = (batch.images, batch.labels, batch.sample_ids, batch.epoch)
+        return self._train_program.experimental_get_compiler_ir(*arguments)(stage=stage)
+
+    def step(self) -> int:
+        """Updates done so far. Waits for the device."""
+        return int(self.optimizer.iterations.numpy())
+
+    def variables(self) -> dict[str, keras.Variable]:
+        """All that a checkpoint holds, by a name that is the same in every process."""
+        named = {f"model/{variable.path}": variable for variable in self.model.variables}
+        if self.mode == "train":
+            named |= {variable.path: variable for variable in self.optimizer.variables}
+        return named
+
+    def facts(self) -> dict[str, Any]:
+        """What a run must share with a checkpoint to continue from it."""
+        config = self.config
+        return {
+            "modeler.network": config.modeler.network,
+            "inputter.dataset": config.inputter.dataset,
+            "samples": self._samples,
+            "seed": config.seed,
+            "batch_size_per_gpu * gpu_count": config.batch_size_per_gpu * config.gpu_count,
+        }
+
+    def restore(self, path: Path, values: Mapping[str, np.ndarray]) -> None:
+        """Sets the variables from a checkpoint: all of its mode's, or none.
+
+        Raises:
+            CheckpointError: the checkpoint belongs to another network.
+        """
+        variables = self.variables()
+        if self.mode != "train":
+            values = {name: value for name, value in values.items() if name.startswith("model/")}
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        checkpoint.check_fits(path, values, shapes)
+        for name, variable in variables.items():
+            variable.assign(values[name])
+
+
+def _augmented_shape(spec: AugmentSpec, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """What the augmenter makes of the inputter's images; refuses a spec that does not fit them."""
+    try:
+        native.core().draw(image_shape, 0, 0, 0, spec.fields())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return spec.height or image_shape[0], spec.width or image_shape[1], image_shape[2]
+
+
+def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:
+    """The network with its first weights, which the seed alone decides."""
+    net = find("network", config.modeler.network, "net")
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(POLICIES[config.modeler.precision])
+        keras.utils.set_random_seed(config.seed % 2**32)
+        return net(num_classes, image_shape)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def build(config: Config, inputter: Inputter, mode: Mode) -> ImageClassificationModeler:
+    """The modeler of a run.
+
+    Raises:
+        ConfigError: an unknown network, or an augmentation that does not fit the images.
+    """
+    return ImageClassificationModeler(config, inputter, mode)

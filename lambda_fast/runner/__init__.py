@@ -1,0 +1,1 @@
+"""Runners: drive the steps."""

@@ -1,0 +1,125 @@
+"""The runner: the loop over steps, and the four hooks around it.
+
+before_run                      restore, open files
+for each step:
+    before_step
+    batch = inputter.batch(epoch, step)
+    modeler.train_step(batch)   one XLA program
+    after_step                  log, save, show
+after_run                       save, evaluate; not after an error
+close                           always
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lambda_fast.build import find
+from lambda_fast.callback import Callback, Run, StepReport
+from lambda_fast.config import Config
+from lambda_fast.inputter import Inputter
+
+
+class Runner:
+    """Drives one device.
+
+    Args:
+        config: the run.
+        inputter: of the training images.
+        modeler: in train mode.
+        callbacks: in the order in which their hooks are called.
+    """
+
+    def __init__(
+        self, config: Config, inputter: Inputter, modeler: Any, callbacks: Sequence[Callback]
+    ) -> None:
+        self._callbacks = callbacks
+        self._run = Run(
+            config=config,
+            inputter=inputter,
+            modeler=modeler,
+            model_dir=config.model_path(),
+            total_steps=total_steps(config, inputter),
+        )
+
+    def run(self) -> Run:
+        """Trains to the last step, or until SIGINT or SIGTERM.
+
+        After a signal the step at hand is finished and saved.
+
+        Returns:
+            The run, with its metrics; `stopping` names the signal that ended it early.
+        """
+        run = self._run
+        try:
+            with _Signals(run):
+                for callback in self._callbacks:
+                    callback.before_run(run)
+                while run.step < run.total_steps and run.stopping is None:
+                    self._step(run)
+                for callback in self._callbacks:
+                    callback.after_run(run)
+        finally:
+            for callback in self._callbacks:
+                callback.close()
+        return run
+
+    def _step(self, run: Run) -> None:
+        for callback in self._callbacks:
+            callback.before_step(run)
+        begin = time.perf_counter()
+        epoch, index = divmod(run.step, run.inputter.steps_per_epoch)
+        batch = run.inputter.batch(epoch, index)
+        outputs = run.modeler.train_step(batch)
+        run.step += 1
+        report = StepReport(run.step, epoch, outputs, batch.count, time.perf_counter() - begin)
+        for callback in self._callbacks:
+            callback.after_step(run, report)
+
+
+class _Signals:
+    """Turns the first SIGINT or SIGTERM into a polite end; a second one has its usual effect."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._stop)
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _stop(self, number: int, _: object) -> None:
+        self._restore()
+        self._run.stopping = signal.Signals(number).name
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+
+def total_steps(config: Config, inputter: Inputter) -> int:
+    """Steps of the whole run."""
+    steps = config.epochs * inputter.steps_per_epoch
+    return steps if config.max_step is None else min(steps, config.max_step)
+
+
+def build(config: Config) -> Runner:
+    """The runner of a recipe, with its inputter, modeler and callbacks.
+
+    Raises:
+        ConfigError: a name or a value that does not fit.
+        DataError: the data cannot be had.
+    """
+    inputter = find("inputter", config.inputter.name)(config, "train")
+    modeler = find("modeler", config.modeler.name)(config, inputter, "train")
+    callbacks = [find("callback", name)(config) for name in config.callback.names]
+    return Runner(config, inputter, modeler, callbacks)

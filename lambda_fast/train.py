@@ -1,0 +1,76 @@
+"""Trains a recipe.
+
+    python -m lambda_fast.train --config cifar10 [--set path=value]… [--print-config]
+
+Started again with the same model_dir, a run goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import sys
+import time
+from typing import Any
+
+from lambda_fast import command
+from lambda_fast.build import find
+from lambda_fast.callback import Run
+from lambda_fast.checkpoint import write_atomically
+from lambda_fast.config import Config
+
+
+def train(config: Config) -> Run:
+    """Trains, and writes `<model_dir>/summary.json` unless the run was stopped.
+
+    Raises:
+        UserError: what is wrong, and what to do.
+    """
+    begin = time.perf_counter()
+    with command.own_folder(config.model_path()) as folder:
+        run = find("runner", config.runner.name)(config).run()
+        if run.stopping is None:
+            content = json.dumps(summary(run, time.perf_counter() - begin), indent=2)
+            write_atomically(folder / "summary.json", f"{content}\n".encode())
+    return run
+
+
+def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
+    """What a finished run says of itself; a number that no callback measured is null."""
+    from lambda_fast.machine import machine, versions
+
+    metrics = run.metrics
+    return {
+        "config": dataclasses.asdict(run.config),
+        "step": run.step,
+        "epochs": run.step / run.inputter.steps_per_epoch,
+        "loss": metrics.get("loss"),
+        "accuracy": metrics.get("accuracy"),
+        "eval_loss": metrics.get("eval_loss"),
+        "eval_accuracy": metrics.get("eval_accuracy"),
+        "images_per_second": metrics.get("mean_images_per_second"),
+        "compile_seconds": metrics.get("compile_seconds"),
+        "wall_seconds": wall_seconds,
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns the exit code."""
+    run = train(command.parse("train", __doc__.splitlines()[0], arguments))
+    if run.stopping is not None:
+        again = "Run the same command again to go on"
+        print(f"stopped by {run.stopping} at step {run.step}; saved. {again}", file=sys.stderr)
+        return command.EXIT_INTERRUPTED if run.stopping == signal.SIGINT.name else 0
+    speed = run.metrics.get("mean_images_per_second")
+    if speed is not None:
+        compiled = run.metrics["compile_seconds"]
+        print(f"{speed:,.0f} images/s; the first step, with compiling, took {compiled:.1f} s")
+    print(f"summary: {run.model_dir / 'summary.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command.main(main))
