@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,12 +82,9 @@ def own_folder(folder: Path) -> Iterator[Path]:
 def main(body: Callable[[], int]) -> int:
     """Runs a command; a `UserError` is printed in one line, without a traceback.
 
-    TensorFlow's start-up notes are silenced, unless TF_CPP_MIN_LOG_LEVEL says otherwise.
-
     Returns:
         The exit code: 0, 2 for an error, 130 after Ctrl-C.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return body()
     except UserError as error:

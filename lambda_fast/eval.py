@@ -12,6 +12,8 @@ from pathlib import Path
 from lambda_fast import checkpoint, command
 from lambda_fast.build import find
 from lambda_fast.config import Config
+from lambda_fast.quiet import import_tensorflow
+from lambda_fast.runner.evaluate import evaluate as one_pass
 
 
 def newest(model_dir: Path) -> Path:
@@ -40,8 +42,7 @@ def evaluate(config: Config) -> dict[str, float | int | str]:
     """
     path = newest(config.model_path())
     found = checkpoint.read(path)
-    from lambda_fast.runner.evaluate import evaluate as one_pass
-
+    import_tensorflow()
     inputter = find("inputter", config.inputter.name)(config, "eval")
     modeler = find("modeler", config.modeler.name)(config, inputter, "eval")
     modeler.restore(path, found.values)

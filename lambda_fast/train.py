@@ -19,6 +19,7 @@ from lambda_fast.build import find
 from lambda_fast.callback import Run
 from lambda_fast.checkpoint import write_atomically
 from lambda_fast.config import Config
+from lambda_fast.quiet import import_tensorflow
 
 
 def train(config: Config) -> Run:
@@ -29,6 +30,7 @@ def train(config: Config) -> Run:
     """
     begin = time.perf_counter()
     with command.own_folder(config.model_path()) as folder:
+        import_tensorflow()
         run = find("runner", config.runner.name)(config).run()
         if run.stopping is None:
             content = json.dumps(summary(run, time.perf_counter() - begin), indent=2)

@@ -1,4 +1,4 @@
-"""LambdaFast>Augment gives one answer eagerly, in graphs, in tf.data, in XLA programs and in numpy."""
+"""LambdaFast>Augment gives one answer eagerly, in graphs, tf.data, XLA programs and numpy."""
 
 import augment_cases
 import numpy as np
@@ -106,8 +106,8 @@ def test_attributes_bring_floats_back_exactly(path):
         contrast=(third, 1.1),
         saturation=(0.1, float(np.nextafter(np.float32(100), np.float32(0)))),
         normalize="channels",
-        mean=(-3.4e38, 1e-45, third),
-        std=(1e-6, 3.4e38, third),
+        mean=(-3.4e38, 1e-30, third),
+        std=(1e-6, 1e30, third),
     )
     images, ids = augment_cases.inputs("as_it_is")
     found = path(images, ids, spec, "float32").numpy()

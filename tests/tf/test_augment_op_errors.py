@@ -1,4 +1,4 @@
-"""LambdaFast>Augment refuses what does not fit with our words: in the shape function, eagerly, in XLA."""
+"""LambdaFast>Augment refuses what does not fit, with our words: eagerly, in graphs and in XLA."""
 
 import numpy as np
 import pytest
@@ -8,21 +8,29 @@ from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
 
 INVALID = tf.errors.InvalidArgumentError
-IMAGES = r"images uint8\[batch, height, width, channels\]"
+IMAGES = r"images uint8\[batch, height, width, channels\]; found"
 
 # Shapes of images, ids, seed and epoch; the spec; what the error says.
-BAD_SHAPES = [
-    ([4, 4, 3], [4], [], [], {}, IMAGES),
-    ([1, 2, 4, 4, 3], [1], [], [], {}, IMAGES),
-    ([2, 4, 4, 2], [2], [], [], {}, "with 1 or 3 channels; found 2"),
-    ([2, 4, 4, 1], [2], [], [], {"saturation": (0.5, 1.0)}, "3 channels for saturation; found 1"),
-    ([2, 0, 4, 3], [2], [], [], {}, "an image height and width in 1.*found 0x4"),
-    ([2, 4, 4, 3], [3], [], [], {}, "sample.id"),
-    ([2, 4, 4, 3], [2, 1], [], [], {}, "sample_ids int64"),
-    ([2, 4, 4, 3], [2], [1], [], {}, "scalar seed"),
-    ([2, 4, 4, 3], [2], [], [1], {}, "epoch"),
-    ([2, 4, 4, 3], [2], [], [], {"height": 5}, "a crop of at most 4x4.*found 5x4"),
-]
+BAD_SHAPES = {
+    "one_image": ([4, 4, 3], [4], [], [], {}, IMAGES),
+    "rank_5": ([1, 2, 4, 4, 3], [1], [], [], {}, IMAGES),
+    "rank_5_like_4": ([2, 4, 4, 3, 1], [2], [], [], {}, IMAGES),
+    "channels": ([2, 4, 4, 2], [2], [], [], {}, "with 1 or 3 channels; found 2"),
+    "grey": (
+        [2, 4, 4, 1],
+        [2],
+        [],
+        [],
+        {"saturation": (0, 1)},
+        "3 channels for saturation; found 1",
+    ),
+    "no_height": ([2, 0, 4, 3], [2], [], [], {}, "an image height and width in 1.*found 0x4"),
+    "too_many_ids": ([2, 4, 4, 3], [3], [], [], {}, "sample.id"),
+    "ids_of_rank_2": ([2, 4, 4, 3], [2, 1], [], [], {}, "sample_ids int64"),
+    "seeds": ([2, 4, 4, 3], [2], [1], [], {}, "scalar seed"),
+    "epochs": ([2, 4, 4, 3], [2], [], [1], {}, "epoch"),
+    "crop": ([2, 4, 4, 3], [2], [], [], {"height": 5}, "a crop of at most 4x4.*found 5x4"),
+}
 BAD_SPECS = [
     ({"crop": "middle"}, "crop to be one of center, random, random_resized; found 'middle'"),
     ({"normalize": "unit"}, "normalize to be one of none, channels, image; found 'unit'"),
@@ -60,7 +68,9 @@ def traced(spec, shapes, jit_compile=False):
     )
 
 
-@pytest.mark.parametrize(("images", "ids", "seed", "epoch", "spec", "words"), BAD_SHAPES)
+@pytest.mark.parametrize(
+    ("images", "ids", "seed", "epoch", "spec", "words"), BAD_SHAPES.values(), ids=BAD_SHAPES
+)
 class TestShapes:
     def test_eager(self, images, ids, seed, epoch, spec, words):
         with refused(INVALID, words):
@@ -79,7 +89,7 @@ class TestShapes:
             function(*zeros(images, ids, seed, epoch))
 
 
-@pytest.mark.parametrize(("spec", "words"), BAD_SPECS)
+@pytest.mark.parametrize(("spec", "words"), BAD_SPECS, ids=[next(iter(s)) for s, _ in BAD_SPECS])
 class TestSpecs:
     def test_eager(self, spec, words):
         with refused(INVALID, words):
@@ -91,7 +101,7 @@ class TestSpecs:
                 traced(spec, shapes).get_concrete_function()
 
 
-@pytest.mark.parametrize(("images", "spec", "words"), HALF_KNOWN)
+@pytest.mark.parametrize(("images", "spec", "words"), HALF_KNOWN, ids=["channels", "grey"])
 def test_half_known_shapes_are_refused_while_a_graph_is_built(images, spec, words):
     with refused(ValueError, words):
         traced(spec, [images, [None], [], []]).get_concrete_function()
@@ -101,18 +111,18 @@ def test_half_known_shapes_are_refused_while_a_graph_is_built(images, spec, word
 def test_tensors_of_another_dtype(which):
     inputs = zeros(*KNOWN)
     inputs[which] = tf.cast(inputs[which], tf.float32)
-    with pytest.raises((TypeError, INVALID), match="float"):
+    with pytest.raises((TypeError, ValueError, INVALID), match="float"):
         augment(*inputs, AugmentSpec())
     with pytest.raises((TypeError, ValueError), match="float"):
-        tf.function(lambda: augment(*inputs, AugmentSpec())).get_concrete_function()
+        tf.function(augment).get_concrete_function(*inputs, AugmentSpec())
 
 
 def test_other_dtypes_of_the_output():
-    with pytest.raises((TypeError, INVALID), match="half|float16"):
+    with pytest.raises((TypeError, INVALID), match=r"half|float16"):
         augment(*zeros(*KNOWN), AugmentSpec(), tf.float16)
 
 
 def test_a_dataset_tells_the_error_too():
-    samples = tf.data.Dataset.from_tensors((np.zeros([2, 4, 4, 3], np.uint8), [1, 2]))
+    samples = tf.data.Dataset.from_tensors((np.zeros([2, 4, 4, 3], np.uint8), np.arange(2)))
     with refused(ValueError, "a crop of at most 4x4"):
         samples.map(lambda images, ids: augment(images, ids, 0, 0, AugmentSpec(height=9)))
