@@ -1,12 +1,12 @@
-"""Runs the augmenter's XLA handler in JAX and prints what came back: python augment_through_jax.py cpu|CUDA.
+"""Runs the augmenter's XLA handler in JAX: python augment_through_jax.py cpu|CUDA prints hashes.
 
-A program of its own, because int64 asks JAX for 64-bit mode, which would leak into other tests, and because JAX and
-TensorFlow need not share a process. Prints JSON: the device's kind, `hashes` of each case and dtype, and `errors`.
+A program of its own, because int64 asks JAX for its 64-bit mode, which would leak into other tests,
+and because JAX and TensorFlow need not share a process. It prints JSON: the platform that ran,
+`hashes` of each case and dtype, and the `errors` of calls that must fail.
 """
 
 import json
 import sys
-from pathlib import Path
 
 import augment_cases
 import jax
@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import reference
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from lambda_fast import native  # noqa: E402
+from lambda_fast import native
 
 TARGET = "lf_augment"
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -34,7 +33,7 @@ def attributes(spec):
 
 
 def augment(images, ids, seed, epoch, attrs, dtype, output_shape=None):
-    """The custom call; the output's shape follows from the attributes unless another is asked for."""
+    """The custom call; the output's shape follows from the attributes unless one is given."""
     batch, height, width, channels = images.shape
     size = int(attrs.get("height", 0)) or height, int(attrs.get("width", 0)) or width
     shape = output_shape or (batch, *size, channels)

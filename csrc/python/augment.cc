@@ -20,8 +20,12 @@ class FromKeywords {
  public:
   explicit FromKeywords(py::dict* left) : left_(left) {}
 
-  void operator()(const char* name, int32_t& field) const { take(name, [&](py::handle v) { field = v.cast<int32_t>(); }); }
-  void operator()(const char* name, float& field) const { take(name, [&](py::handle v) { field = v.cast<float>(); }); }
+  void operator()(const char* name, int32_t& field) const {
+    take(name, [&](py::handle v) { field = v.cast<int32_t>(); });
+  }
+  void operator()(const char* name, float& field) const {
+    take(name, [&](py::handle v) { field = v.cast<float>(); });
+  }
   void operator()(const char* name, Range& field) const {
     take(name, [&](py::handle v) {
       const auto values = v.cast<std::array<float, 2>>();
@@ -59,7 +63,8 @@ AugmentSpec spec_from(const py::dict& keywords) {
   AugmentSpec spec;
   py::dict left = keywords.attr("copy")();
   visit_fields(spec, FromKeywords(&left));
-  require(left.empty(), "augment", "expected fields of the spec; found the unknown ", std::string(py::str(py::list(left))));
+  require(left.empty(), "augment", "expected fields of the spec; found the unknown ",
+          std::string(py::str(py::list(left))));
   return spec;
 }
 
@@ -98,9 +103,10 @@ py::array augment(const Images& images, const Ids& ids, int64_t seed, int64_t ep
 
 // Pointers of another library's device arrays (CuPy, PyTorch), for tests and timings on a GPU.
 void augment_device(std::uintptr_t output, std::uintptr_t images, std::uintptr_t ids, std::uintptr_t seed,
-                    std::uintptr_t epoch, std::array<int64_t, 4> shape, const py::dict& fields, const std::string& dtype,
-                    std::uintptr_t stream) {
-  const ImageShape image{static_cast<int32_t>(shape[1]), static_cast<int32_t>(shape[2]), static_cast<int32_t>(shape[3])};
+                    std::uintptr_t epoch, std::array<int64_t, 4> shape, const py::dict& fields,
+                    const std::string& dtype, std::uintptr_t stream) {
+  const ImageShape image{static_cast<int32_t>(shape[1]), static_cast<int32_t>(shape[2]),
+                         static_cast<int32_t>(shape[3])};
   augment_cuda({reinterpret_cast<void*>(output), float_type(dtype)},
                {reinterpret_cast<const uint8_t*>(images), reinterpret_cast<const int64_t*>(ids), shape[0], image},
                {reinterpret_cast<const int64_t*>(seed), reinterpret_cast<const int64_t*>(epoch)},
@@ -112,10 +118,12 @@ py::dict window_dict(const Window& window) {
   return py::dict("y"_a = window.y, "x"_a = window.x, "height"_a = window.height, "width"_a = window.width);
 }
 
-py::dict draw_dict(std::array<int32_t, 3> shape, int64_t sample_id, int64_t seed, int64_t epoch, const py::dict& fields) {
+py::dict draw_dict(std::array<int32_t, 3> shape, int64_t sample_id, int64_t seed, int64_t epoch,
+                   const py::dict& fields) {
   using namespace py::literals;
   const AugmentPlan plan = make_plan(spec_from(fields), {shape[0], shape[1], shape[2]});
-  const Draw dice = draw(plan, {static_cast<uint64_t>(seed), static_cast<uint64_t>(sample_id), static_cast<uint32_t>(epoch)});
+  const Draw dice =
+      draw(plan, {static_cast<uint64_t>(seed), static_cast<uint64_t>(sample_id), static_cast<uint32_t>(epoch)});
   return py::dict("window"_a = window_dict(dice.geometry.window), "flip"_a = dice.geometry.flip,
                   "cutout"_a = window_dict(dice.geometry.cutout), "brightness"_a = dice.colour.brightness,
                   "contrast"_a = dice.colour.contrast, "saturation"_a = dice.colour.saturation);
@@ -124,12 +132,12 @@ py::dict draw_dict(std::array<int32_t, 3> shape, int64_t sample_id, int64_t seed
 }  // namespace
 
 void add_augment(py::module_& module) {
-  module.def("augment", augment, py::arg("images").noconvert(), py::arg("sample_ids"), py::arg("seed"), py::arg("epoch"),
-             py::arg("fields"), py::arg("dtype"), py::arg("threads"),
+  module.def("augment", augment, py::arg("images").noconvert(), py::arg("sample_ids"), py::arg("seed"),
+             py::arg("epoch"), py::arg("fields"), py::arg("dtype"), py::arg("threads"),
              "Augments uint8[n, h, w, c] to float32 or to the bits of bfloat16 (uint16).");
   module.def("augment_device", augment_device, py::arg("output"), py::arg("images"), py::arg("sample_ids"),
-             py::arg("seed"), py::arg("epoch"), py::arg("shape"), py::arg("fields"), py::arg("dtype"), py::arg("stream"),
-             "augment on device pointers, queued on a CUDA stream.");
+             py::arg("seed"), py::arg("epoch"), py::arg("shape"), py::arg("fields"), py::arg("dtype"),
+             py::arg("stream"), "augment on device pointers, queued on a CUDA stream.");
   module.def("draw", draw_dict, py::arg("shape"), py::arg("sample_id"), py::arg("seed"), py::arg("epoch"),
              py::arg("fields"), "The dice of one sample: window, flip, cutout, brightness, contrast, saturation.");
 }

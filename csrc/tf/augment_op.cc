@@ -113,10 +113,12 @@ void run(OpKernelContext* c, const AugmentSpec& spec, decltype(augment_cpu)* aug
   Tensor* output = nullptr;
   const absl::Status allocated = c->allocate_output(
       0, TensorShape({images.dim_size(0), plan.output.height, plan.output.width, plan.output.channels}), &output);
-  if (!allocated.ok()) fail(ErrorKind::kInternal, "augment", "expected memory for the output; found: ", std::string(allocated.message()));
+  if (!allocated.ok())
+    fail(ErrorKind::kInternal, "augment", "expected memory for the output; found: ", std::string(allocated.message()));
   augment({output->data(), output->dtype() == tensorflow::DT_FLOAT ? FloatType::kFloat32 : FloatType::kBFloat16},
           {images.flat<uint8_t>().data(), reinterpret_cast<const int64_t*>(ids.data()), images.dim_size(0), shape},
-          {reinterpret_cast<const int64_t*>(seed.data()), reinterpret_cast<const int64_t*>(epoch.data())}, plan, context);
+          {reinterpret_cast<const int64_t*>(seed.data()), reinterpret_cast<const int64_t*>(epoch.data())}, plan,
+          context);
 }
 
 class AugmentOp : public tensorflow::OpKernel {

@@ -85,14 +85,14 @@ class AugmentXlaOp : public tensorflow::XlaOpKernel {
     std::vector<xla::Shape> layouts;
     for (int i = 0; i < c->num_inputs(); ++i) {
       const auto shape = c->InputXlaShape(i);
-      require(shape.ok(), "augment", "expected a static shape for operand ", i, "; found: ",
-              std::string(shape.status().message()));
+      require(shape.ok(), "augment", "expected a static shape for operand ", i,
+              "; found: ", std::string(shape.status().message()));
       layouts.push_back(row_major(*shape));
       operands.push_back(c->Input(i));
     }
     const auto in = layouts[0].dimensions();
-    const AugmentPlan plan = make_plan(
-        spec_, {static_cast<int32_t>(in[1]), static_cast<int32_t>(in[2]), static_cast<int32_t>(in[3])});
+    const AugmentPlan plan =
+        make_plan(spec_, {static_cast<int32_t>(in[1]), static_cast<int32_t>(in[2]), static_cast<int32_t>(in[3])});
     const bool wide = c->expected_output_dtype(0) == tensorflow::DT_FLOAT;
     const xla::Shape output = xla::ShapeUtil::MakeShapeWithDescendingLayout(
         wide ? xla::F32 : xla::BF16, {in[0], plan.output.height, plan.output.width, plan.output.channels});
@@ -106,8 +106,8 @@ class AugmentXlaOp : public tensorflow::XlaOpKernel {
   AugmentSpec spec_;
 };
 
-// Plain kernels of XLA's compilation devices, not REGISTER_XLA_OP: its registry is read once, when TensorFlow starts its
-// first device, and an op library that is loaded after the first op of a program would come too late.
+// Plain kernels of XLA's compilation devices, not REGISTER_XLA_OP: its registry is read once, when TensorFlow starts
+// its first device, and an op library that is loaded after the first op of a program would come too late.
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_CPU_XLA_JIT), AugmentXlaOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_GPU_XLA_JIT), AugmentXlaOp);
 

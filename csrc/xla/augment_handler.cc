@@ -25,13 +25,15 @@ void run(AugmentFunction* augment, const Context& context, const ffi::Dictionary
   const auto out = output.dimensions();
   require(out.size() == 4 && out[0] == in[0] && out[1] == plan.output.height && out[2] == plan.output.width &&
               out[3] == in[3],
-          "augment", "expected an output of shape [", in[0], ", ", plan.output.height, ", ", plan.output.width, ", ", in[3],
-          "]; found another");
+          "augment", "expected an output of shape [", in[0], ", ", plan.output.height, ", ", plan.output.width, ", ",
+          in[3], "]; found another");
   const bool wide = output.element_type() == ffi::F32;
-  require(wide || output.element_type() == ffi::BF16, "augment", "expected an output of float32 or bfloat16; found another");
+  require(wide || output.element_type() == ffi::BF16, "augment",
+          "expected an output of float32 or bfloat16; found another");
 
   augment({output.untyped_data(), wide ? FloatType::kFloat32 : FloatType::kBFloat16},
-          {images.typed_data(), ids.typed_data(), in[0], shape}, {seed.typed_data(), epoch.typed_data()}, plan, context);
+          {images.typed_data(), ids.typed_data(), in[0], shape}, {seed.typed_data(), epoch.typed_data()}, plan,
+          context);
 }
 
 ffi::Error augment_host(ffi::ThreadPool pool, ffi::Dictionary attributes, Images images, Ids ids, Scalar seed,
@@ -42,8 +44,8 @@ ffi::Error augment_host(ffi::ThreadPool pool, ffi::Dictionary attributes, Images
   });
 }
 
-ffi::Error augment_on_stream(void* stream, ffi::Dictionary attributes, Images images, Ids ids, Scalar seed, Scalar epoch,
-                             ffi::Result<ffi::AnyBuffer> output) {
+ffi::Error augment_on_stream(void* stream, ffi::Dictionary attributes, Images images, Ids ids, Scalar seed,
+                             Scalar epoch, ffi::Result<ffi::AnyBuffer> output) {
   return guarded([&] { run(augment_cuda, {nullptr, stream}, attributes, images, ids, seed, epoch, *output); });
 }
 

@@ -47,7 +47,8 @@ class FromFfi {
   template <class Value>
   Value get(const char* name) const {
     const auto value = attributes_.get<Value>(name);
-    require(value.has_value(), "augment", "expected the attribute '", name, "'; found: ", value.has_error() ? value.error().message() : "");
+    require(value.has_value(), "augment", "expected the attribute '", name,
+            "'; found: ", value.has_error() ? value.error().message() : "");
     return *value;
   }
   xla::ffi::Span<const float> floats(const char* name, size_t count) const {

@@ -1,7 +1,8 @@
-"""The typed-FFI handler runs in JAX, which knows nothing of TensorFlow, and gives the bytes of numpy."""
+"""The typed-FFI handler runs in JAX, without TensorFlow, and gives the bytes of numpy."""
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import augment_cases
 import pytest
 
+from lambda_fast import native
 from lambda_fast.augmenter.augment import augment_numpy
 from lambda_fast.augmenter.spec import AugmentSpec
 
@@ -33,7 +35,8 @@ ERRORS = {
 @pytest.fixture(scope="module")
 def through_jax():
     command = [sys.executable, str(PROGRAM), "cpu"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(Path(native.__file__).parents[2])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,7 +1,7 @@
 // The augmenter's loop on the CPU: images over threads, rows within an image.
 //
-// An image's cropped rows are made once, in a tile that stays in the cache, and summed on the way when the colour map asks
-// for sums; then they are mapped to floats. Where no sums are needed, one row at a time goes all the way.
+// An image's cropped rows are made once, in a tile that stays in the cache, and summed on the way when the colour map
+// asks for sums; then they are mapped to floats. Where no sums are needed, one row at a time goes all the way.
 #include <algorithm>
 #include <vector>
 
@@ -142,7 +142,8 @@ class ImageWorker {
   template <class Value>
   void cut_out(Value* row, const Window& cutout, int32_t y) {
     if (y < cutout.y || y >= cutout.y + cutout.height || cutout.width <= 0) return;
-    std::fill_n(row + int64_t{cutout.x} * plan_->output.channels, int64_t{cutout.width} * plan_->output.channels, Value{0});
+    std::fill_n(row + int64_t{cutout.x} * plan_->output.channels, int64_t{cutout.width} * plan_->output.channels,
+                Value{0});
   }
 
   const AugmentPlan* plan_ = nullptr;
@@ -166,7 +167,8 @@ void augment_cpu(FloatBatchView output, const ImageBatchView& images, EpochKeyVi
   const uint32_t epoch = static_cast<uint32_t>(*key.epoch);
   // Small enough for a fair share, large enough (about 100 kB of output) that taking a piece costs nothing beside it.
   const int64_t threads = context.executor ? context.executor->threads() : 1;
-  const int64_t grain = std::clamp<int64_t>(images.count / (4 * threads), 1, std::max<int64_t>(1, (1 << 17) / out_stride));
+  const int64_t grain =
+      std::clamp<int64_t>(images.count / (4 * threads), 1, std::max<int64_t>(1, (1 << 17) / out_stride));
   parallel_for(context, images.count, grain, [&](int64_t begin, int64_t end) {
     thread_local ImageWorker worker;
     worker.start(plan);

@@ -1,9 +1,9 @@
 // The augmenter's loop on the GPU, around the same draw, colour_map and pixel functions as the CPU's.
 //
-// One thread writes one pixel, all its channels. With sums, one block owns one image: it makes the cropped pixels once for
-// the integer sums and again for the output, because recomputing them from the cache costs less than the round trip of a
-// tile through memory. Without sums, an image is spread over as many blocks as fill it. Thread 0 throws the dice and folds
-// the colours, in shared memory; the integer sums meet by atomics, whose order cannot matter.
+// One thread writes one pixel, all its channels. With sums, one block owns one image: it makes the cropped pixels once
+// for the integer sums and again for the output, because recomputing them from the cache costs less than the round trip
+// of a tile through memory. Without sums, an image is spread over as many blocks as fill it. Thread 0 throws the dice
+// and folds the colours, in shared memory; the integer sums meet by atomics, whose order cannot matter.
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -20,7 +20,8 @@ constexpr int kThreads = 256;
 
 void check(cudaError_t status, const char* what) {
   if (status != cudaSuccess) {
-    fail(ErrorKind::kInternal, "augment", "expected ", what, " to succeed on the GPU, found: ", cudaGetErrorString(status));
+    fail(ErrorKind::kInternal, "augment", "expected ", what,
+         " to succeed on the GPU, found: ", cudaGetErrorString(status));
   }
 }
 
@@ -72,8 +73,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t index = blockIdx.x;
   const uint8_t* image = images + index * plan.input.elements();
   if (threadIdx.x == 0) {
-    dice = draw(plan, {static_cast<uint64_t>(*seed), static_cast<uint64_t>(sample_ids[index]),
-                       static_cast<uint32_t>(*epoch)});
+    dice = draw(
+        plan, {static_cast<uint64_t>(*seed), static_cast<uint64_t>(sample_ids[index]), static_cast<uint32_t>(*epoch)});
     moments = {};
   }
   __syncthreads();
@@ -102,8 +103,9 @@ __global__ void __launch_bounds__(kThreads)
     for (int c = 0; c < channels; ++c) {
       float result = 0.0f;
       if (!cut) {
-        result = channels == 3 && plan.mixes_channels ? mixed(map, c, value[0], value[channels / 2], value[channels - 1])
-                                                      : scaled(map, c, value[c]);
+        result = channels == 3 && plan.mixes_channels
+                     ? mixed(map, c, value[0], value[channels / 2], value[channels - 1])
+                     : scaled(map, c, value[c]);
       }
       store(out + int64_t{i} * channels + c, result);
     }
@@ -118,7 +120,9 @@ void launch(FloatBatchView output, const ImageBatchView& images, EpochKeyView ke
   require(images.count <= kLargestGridX, "augment", "expected a batch of at most ", kLargestGridX, " images; found ",
           images.count);
   const int64_t parts =
-      plan.needs_sums ? 1 : std::min(kLargestGridY, (plan.pixels() + kThreads * kPixelsPerThread - 1) / (kThreads * kPixelsPerThread));
+      plan.needs_sums
+          ? 1
+          : std::min(kLargestGridY, (plan.pixels() + kThreads * kPixelsPerThread - 1) / (kThreads * kPixelsPerThread));
   const dim3 grid(static_cast<unsigned>(images.count), static_cast<unsigned>(parts));
   augment_kernel<channels, Out><<<grid, kThreads, 0, static_cast<cudaStream_t>(context.stream)>>>(
       static_cast<Out*>(output.values), images.pixels, images.sample_ids, key.seed, key.epoch, plan);
@@ -132,9 +136,11 @@ void augment_cuda(FloatBatchView output, const ImageBatchView& images, EpochKeyV
   if (images.count == 0) return;
   const bool wide = output.type == FloatType::kFloat32;
   if (plan.output.channels == 3) {
-    wide ? launch<3, float>(output, images, key, plan, context) : launch<3, uint16_t>(output, images, key, plan, context);
+    wide ? launch<3, float>(output, images, key, plan, context)
+         : launch<3, uint16_t>(output, images, key, plan, context);
   } else {
-    wide ? launch<1, float>(output, images, key, plan, context) : launch<1, uint16_t>(output, images, key, plan, context);
+    wide ? launch<1, float>(output, images, key, plan, context)
+         : launch<1, uint16_t>(output, images, key, plan, context);
   }
 }
 

@@ -2,7 +2,8 @@
 //
 // Brightness, contrast about the image's mean, saturation about luma and normalisation are each affine in the pixel, so
 // their composition is out[c] = sum_d matrix[c][d] * pixel[d] + shift[c]. What the chain must know of the image are
-// integer sums over its pixels, which are the same in any order. Everything up to the final rounding to float is double.
+// integer sums over its pixels, which are the same in any order. Everything up to the final rounding to float is
+// double.
 #pragma once
 
 #include <cmath>
@@ -105,6 +106,8 @@ LF_HOST_DEVICE float mixed(const ColourMap& map, int c, float r, float g, float 
 }
 
 // The map when channels are not mixed.
-LF_HOST_DEVICE float scaled(const ColourMap& map, int c, float value) { return map.matrix[c][c] * value + map.shift[c]; }
+LF_HOST_DEVICE float scaled(const ColourMap& map, int c, float value) {
+  return map.matrix[c][c] * value + map.shift[c];
+}
 
 }  // namespace lambda_fast

@@ -49,8 +49,8 @@ void accumulate(uint32_t* __restrict sum, uint32_t* __restrict square, const uin
   }
 }
 
-void blend_rows(int16_t* __restrict out, const uint8_t* __restrict top, const uint8_t* __restrict bottom, int32_t weight,
-                int32_t count) {
+void blend_rows(int16_t* __restrict out, const uint8_t* __restrict top, const uint8_t* __restrict bottom,
+                int32_t weight, int32_t count) {
   const uint16_t lower = static_cast<uint16_t>(weight), upper = static_cast<uint16_t>(256 - weight);
   for (int32_t i = 0; i < count; ++i) {
     const uint16_t blended = static_cast<uint16_t>(top[i] * upper + bottom[i] * lower);
@@ -66,8 +66,8 @@ void blend_columns(uint8_t* __restrict out, const int16_t* __restrict row, const
 #if defined(__AVX2__)
   if (channels == 3) {
     // A pixel and its right neighbour are six int16 in a row; interleaved, one multiply-add blends all three channels.
-    const __m256i interleave = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1));
+    const __m256i interleave =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1));
     const __m128i compact = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     const __m256i bias = _mm256_set1_epi32(kColumnBias);
     const auto pixel = [&](int32_t k) {
@@ -75,9 +75,9 @@ void blend_columns(uint8_t* __restrict out, const int16_t* __restrict row, const
     };
     const auto blend = [&](int32_t low, int32_t high) {
       const __m256i pixels = _mm256_inserti128_si256(_mm256_castsi128_si256(pixel(low)), pixel(high), 1);
-      const __m256i weights = _mm256_inserti128_si256(
-          _mm256_castsi128_si256(_mm_set1_epi32(static_cast<int>(taps.weights[low]))),
-          _mm_set1_epi32(static_cast<int>(taps.weights[high])), 1);
+      const __m256i weights =
+          _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_set1_epi32(static_cast<int>(taps.weights[low]))),
+                                  _mm_set1_epi32(static_cast<int>(taps.weights[high])), 1);
       return _mm256_srli_epi32(
           _mm256_add_epi32(_mm256_madd_epi16(_mm256_shuffle_epi8(pixels, interleave), weights), bias), 16);
     };
@@ -90,7 +90,8 @@ void blend_columns(uint8_t* __restrict out, const int16_t* __restrict row, const
   }
 #endif
   for (; i < taps.count; ++i) {
-    const int32_t left = static_cast<int32_t>(taps.weights[i] & 0xFFFFu), right = static_cast<int32_t>(taps.weights[i] >> 16);
+    const int32_t left = static_cast<int32_t>(taps.weights[i] & 0xFFFFu),
+                  right = static_cast<int32_t>(taps.weights[i] >> 16);
     const int16_t* neighbours = row + taps.offset[i];
     for (int32_t c = 0; c < channels; ++c) {
       out[i * channels + c] =
@@ -117,7 +118,7 @@ void mix(Out* __restrict out, const uint8_t* __restrict row, const ColourMap& ma
   }
 }
 
-constexpr RowKernels kTable = {LF_STRING(LF_ISA), flip,  accumulate, blend_rows, blend_columns, scale<float>,
+constexpr RowKernels kTable = {LF_STRING(LF_ISA), flip,       accumulate,   blend_rows, blend_columns, scale<float>,
                                scale<uint16_t>,   mix<float>, mix<uint16_t>};
 
 }  // namespace

@@ -30,8 +30,9 @@ const RowKernels* choose() {
     best = table;
     if (asked != nullptr && std::strcmp(asked, table->isa) == 0) return table;
   }
-  require(asked == nullptr || *asked == '\0', "LAMBDA_FAST_ISA", "expected portable, or avx2 or avx512 on a machine that has it; found '",
-          asked ? asked : "", "'. Unset it to take the best (", best->isa, " here)");
+  require(asked == nullptr || *asked == '\0', "LAMBDA_FAST_ISA",
+          "expected portable, or avx2 or avx512 on a machine that has it; found '", asked ? asked : "",
+          "'. Unset it to take the best (", best->isa, " here)");
   return best;
 }
 

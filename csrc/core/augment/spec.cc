@@ -46,7 +46,8 @@ void find_value(const Named<Enum> (&table)[n], const char* field, const std::str
 
 void check_range(const char* field, const Range& range, float lowest, float highest) {
   require(lowest <= range.low && range.low <= range.high && range.high <= highest, kWhere, "expected ", field,
-          " as [low, high] with ", lowest, " <= low <= high <= ", highest, "; found [", range.low, ", ", range.high, "]");
+          " as [low, high] with ", lowest, " <= low <= high <= ", highest, "; found [", range.low, ", ", range.high,
+          "]");
 }
 
 }  // namespace
@@ -54,7 +55,9 @@ void check_range(const char* field, const Range& range, float lowest, float high
 const char* name_of(Crop crop) { return find_name(kCrops, crop); }
 const char* name_of(Normalize normalize) { return find_name(kNormalizes, normalize); }
 void parse_name(const std::string& name, Crop* crop) { find_value(kCrops, "crop", name, crop); }
-void parse_name(const std::string& name, Normalize* normalize) { find_value(kNormalizes, "normalize", name, normalize); }
+void parse_name(const std::string& name, Normalize* normalize) {
+  find_value(kNormalizes, "normalize", name, normalize);
+}
 
 void check_spec(const AugmentSpec& spec) {
   require(0 <= spec.height && spec.height <= kMaxSide && 0 <= spec.width && spec.width <= kMaxSide, kWhere,
@@ -93,9 +96,10 @@ AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
   plan.output = {spec.height ? spec.height : input.height, spec.width ? spec.width : input.width, input.channels};
   if (spec.crop != Crop::kRandomResized) {
     const int32_t padded_height = input.height + 2 * spec.pad, padded_width = input.width + 2 * spec.pad;
-    require(plan.output.height <= padded_height && plan.output.width <= padded_width, kWhere, "expected a crop of at most ",
-            padded_height, "x", padded_width, " (the image ", input.height, "x", input.width, " with pad ", spec.pad,
-            "); found ", plan.output.height, "x", plan.output.width, ". Make the crop smaller, pad more, or use crop = random_resized");
+    require(plan.output.height <= padded_height && plan.output.width <= padded_width, kWhere,
+            "expected a crop of at most ", padded_height, "x", padded_width, " (the image ", input.height, "x",
+            input.width, " with pad ", spec.pad, "); found ", plan.output.height, "x", plan.output.width,
+            ". Make the crop smaller, pad more, or use crop = random_resized");
   }
   require(plan.pixels() <= kMaxOutputPixels, kWhere, "expected an output of at most ", kMaxOutputPixels,
           " pixels; found ", plan.output.height, "x", plan.output.width);
@@ -103,8 +107,7 @@ AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
   plan.log_aspect[0] = static_cast<float>(std::log(static_cast<double>(spec.aspect.low)));
   plan.log_aspect[1] = static_cast<float>(std::log(static_cast<double>(spec.aspect.high)));
   plan.mixes_channels = !(spec.saturation.low == 1.0f && spec.saturation.high == 1.0f);
-  plan.needs_sums =
-      spec.normalize == Normalize::kImage || !(spec.contrast.low == 1.0f && spec.contrast.high == 1.0f);
+  plan.needs_sums = spec.normalize == Normalize::kImage || !(spec.contrast.low == 1.0f && spec.contrast.high == 1.0f);
   return plan;
 }
 

@@ -29,12 +29,12 @@ struct AugmentSpec {
   int32_t width = 0;
   int32_t pad = 0;  // zero pixels on each side before the crop
   Crop crop = Crop::kCenter;
-  Range area{0.08f, 1.0f};             // random_resized: share of the image's area
-  Range aspect{0.75f, 4.0f / 3.0f};    // random_resized: width / height, uniform in its logarithm
-  float flip = 0.0f;                   // probability of a left-right flip
-  float brightness = 0.0f;             // largest shift, in pixel values; drawn from [-brightness, brightness)
-  Range contrast{1.0f, 1.0f};          // factor about each channel's mean over the image
-  Range saturation{1.0f, 1.0f};        // factor about each pixel's luma
+  Range area{0.08f, 1.0f};           // random_resized: share of the image's area
+  Range aspect{0.75f, 4.0f / 3.0f};  // random_resized: width / height, uniform in its logarithm
+  float flip = 0.0f;                 // probability of a left-right flip
+  float brightness = 0.0f;           // largest shift, in pixel values; drawn from [-brightness, brightness)
+  Range contrast{1.0f, 1.0f};        // factor about each channel's mean over the image
+  Range saturation{1.0f, 1.0f};      // factor about each pixel's luma
   Normalize normalize = Normalize::kNone;
   float mean[3] = {0.0f, 0.0f, 0.0f};  // pixel values
   float std[3] = {1.0f, 1.0f, 1.0f};
@@ -73,7 +73,7 @@ struct AugmentPlan {
   ImageShape input;
   ImageShape output;
   float log_aspect[2];
-  bool needs_sums;   // contrast or per-image normalisation look at the whole image first
+  bool needs_sums;      // contrast or per-image normalisation look at the whole image first
   bool mixes_channels;  // saturation: the colour transform is a full matrix
 
   constexpr int64_t pixels() const { return int64_t{output.height} * output.width; }

@@ -1,7 +1,7 @@
 // LF_HOST_DEVICE marks arithmetic that is written once and runs on the CPU and on the GPU.
 //
-// Internal linkage on purpose: augment/rows.cc is compiled once for each instruction set, and a function that the linker
-// merged across those objects could carry instructions that the machine lacks into the portable ones.
+// Internal linkage on purpose: augment/rows.cc is compiled once for each instruction set, and a function that the
+// linker merged across those objects could carry instructions that the machine lacks into the portable ones.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -1,8 +1,8 @@
 // The order of an epoch: a keyed permutation of the sample ids, any part of which can be asked for.
 //
-// A Feistel network over the smallest even number of bits that holds `size`, with Philox as round function, walked until
-// it lands inside the range (Black and Rogaway: "Ciphers with arbitrary finite domains", 2002). Nothing is buffered, so
-// nothing has to be saved to resume.
+// A Feistel network over the smallest even number of bits that holds `size`, with Philox as round function, walked
+// until it lands inside the range (Black and Rogaway: "Ciphers with arbitrary finite domains", 2002). Nothing is
+// buffered, so nothing has to be saved to resume.
 #pragma once
 
 #include <cstdint>

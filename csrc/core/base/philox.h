@@ -21,10 +21,8 @@ LF_HOST_DEVICE PhiloxBlock philox(PhiloxBlock counter, uint32_t key0, uint32_t k
   for (int round = 0; round < kRounds; ++round) {
     const uint64_t product0 = uint64_t{kMultiplier0} * counter.word[0];
     const uint64_t product1 = uint64_t{kMultiplier1} * counter.word[2];
-    counter = {{static_cast<uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0,
-                static_cast<uint32_t>(product1),
-                static_cast<uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1,
-                static_cast<uint32_t>(product0)}};
+    counter = {{static_cast<uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0, static_cast<uint32_t>(product1),
+                static_cast<uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1, static_cast<uint32_t>(product0)}};
     key0 += kWeyl0;
     key1 += kWeyl1;
   }
@@ -40,15 +38,14 @@ struct SampleKey {
 
 // The counter's last word says what the block is for, so that one feature never shifts another's dice.
 enum DiceStream : uint32_t {
-  kDiceGeometry = 0,            // crop row, crop column, flip, brightness
-  kDiceColour = 1,              // contrast, saturation, cutout row, cutout column
-  kDiceResizedCrop = 2,         // + attempt: area, aspect, row, column
-  kDiceOrder = 0x80000000u,     // + Feistel round: the epoch's permutation
+  kDiceGeometry = 0,         // crop row, crop column, flip, brightness
+  kDiceColour = 1,           // contrast, saturation, cutout row, cutout column
+  kDiceResizedCrop = 2,      // + attempt: area, aspect, row, column
+  kDiceOrder = 0x80000000u,  // + Feistel round: the epoch's permutation
 };
 
 LF_HOST_DEVICE PhiloxBlock dice(const SampleKey& key, uint32_t stream) {
-  return philox({{static_cast<uint32_t>(key.sample), static_cast<uint32_t>(key.sample >> 32),
-                  key.epoch, stream}},
+  return philox({{static_cast<uint32_t>(key.sample), static_cast<uint32_t>(key.sample >> 32), key.epoch, stream}},
                 static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32));
 }
 

@@ -1,0 +1,45 @@
+"""A build with LAMBDA_FAST_TF=OFF works alone: numpy and JAX, no TensorFlow."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import sys
+sys.modules["tensorflow"] = None  # importing it fails
+sys.path.insert(0, sys.argv[1])
+import _core, numpy as np
+assert _core.build_info()["tensorflow"] == ""
+images = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
+out = _core.augment(images, np.arange(2), 1, 2, {"flip": 0.5}, "float32", 1)
+assert out.shape == (2, 8, 8, 3) and out.max() == 255
+assert set(_core.ffi_handlers()) == {"cpu", "CUDA"}
+try:
+    _core.augment_device(0, 0, 0, 0, 0, [1, 8, 8, 3], {}, "float32", 0)
+except RuntimeError as error:
+    assert "[augment] expected a build with CUDA" in str(error), error
+else:
+    raise AssertionError("a build without CUDA must say so")
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jaxlib") is None, reason="needs jaxlib's FFI header")
+def test_the_rest_builds_and_works(tmp_path):
+    configure = [
+        *("cmake", "-S", ROOT, "-B", tmp_path / "build", "-G", "Ninja"),
+        *("-DLAMBDA_FAST_TF=OFF", "-DLAMBDA_FAST_CUDA=OFF"),
+        f"-DPython_EXECUTABLE={sys.executable}",
+        f"-DLAMBDA_FAST_OUTPUT={tmp_path / 'out'}",
+    ]
+    for step in (
+        configure,
+        ["cmake", "--build", tmp_path / "build"],
+        [sys.executable, "-c", PROGRAM, tmp_path / "out"],
+    ):
+        done = subprocess.run(step, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert not list((tmp_path / "out").glob("*_tf*"))

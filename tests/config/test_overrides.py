@@ -1,0 +1,121 @@
+"""--set and --print-config: types, paths and messages."""
+
+import dataclasses
+
+import pytest
+
+from lambda_fast import overrides
+from lambda_fast.build import recipe
+from lambda_fast.config import ConfigError
+
+
+@pytest.fixture
+def config():
+    return recipe("cifar10")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("epochs=3", 3),
+        ("max_step=50", 50),
+        ("max_step=none", None),
+        ("seed=-1", -1),
+        ("model_dir=~/x=y", "~/x=y"),
+        ("modeler.learning_rate=1", 1.0),
+        ("modeler.learning_rate=2e-1", 0.2),
+        ("modeler.nesterov=false", False),
+        ("modeler.precision=bfloat16", "bfloat16"),
+        ("modeler.boundaries=10,20.5", (10.0, 20.5)),
+        ("modeler.boundaries=[1]", (1.0,)),
+        ("modeler.boundaries=()", ()),
+        ("augmenter.contrast=0.5,1.5", (0.5, 1.5)),
+        ("callback.names=train_basic,train_loss", ("train_basic", "train_loss")),
+        ("callback.names=train_basic", ("train_basic",)),
+        ("inputter.data_dir=/some/where", "/some/where"),
+        ("inputter.data_dir=none", None),
+    ],
+)
+def test_values_take_the_type_of_the_field(config, assignment, value):
+    found = overrides.apply(config, [assignment])
+    for name in assignment.partition("=")[0].split("."):
+        found = getattr(found, name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epochs", r"expected path=value, found 'epochs'"),
+        ("epoch=3", r"found 'epoch'. Did you mean epochs"),
+        ("learning_rate=3", r"Did you mean modeler.learning_rate"),
+        ("modeler=3", r"found the part modeler. Its fields: modeler.name"),
+        ("seed.low=3", r"found 'seed.low'"),
+        ("epochs=3.5", r"expected epochs to be of type int; found '3.5'"),
+        ("epochs=true", r"expected epochs to be of type int"),
+        ("epochs=", r"expected epochs to be of type int"),
+        ("modeler.nesterov=1", r"to be of type bool"),
+        ("modeler.precision=float8", r"one of float32, bfloat16; found 'float8'"),
+        ("augmenter.contrast=0.5", r"tuple\[float, float\]"),
+        ("augmenter.contrast=0.5,a", r"tuple\[float, float\]"),
+        ("modeler.learning_rate=fast", r"to be of type float; found 'fast'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(config, assignment, message):
+    with pytest.raises(ConfigError, match=message):
+        overrides.apply(config, [assignment])
+
+
+def test_printed_lines_bring_the_config_back(config):
+    changed = overrides.apply(config, ["epochs=7", "max_step=3", "modeler.boundaries=1,2"])
+    again = overrides.apply(config, list(overrides.lines(changed)))
+    assert again == changed
+    assert again != config
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "epochs=0",
+        "max_step=0",
+        "batch_size_per_gpu=0",
+        "gpu_count=2",
+        "modeler.learning_rate=0",
+        "modeler.momentum=1",
+        "modeler.momentum=0",
+        "modeler.weight_decay=-1",
+        "modeler.label_smoothing=1",
+        "modeler.warmup_epochs=-1",
+        "modeler.boundaries=3,2",
+        "callback.log_every_n_iter=0",
+        "callback.keep_checkpoint_max=0",
+        "callback.save_checkpoints_steps=-1",
+    ],
+)
+def test_values_that_no_run_can_use_are_refused(config, assignment):
+    with pytest.raises(ConfigError, match=r"^\[config\] expected .* found"):
+        overrides.apply(config, [assignment]).check()
+
+
+def test_the_recipe_itself_is_sound(config):
+    config.check()
+    assert dataclasses.is_dataclass(config)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "function", "known"),
+    [
+        ("configs", "recipe", "cifar10"),
+        ("network", "net", "resnet32"),
+        ("callback", "build", "train_basic, train_eval"),
+        ("inputter", "build", "in_memory_inputter"),
+    ],
+)
+def test_an_unknown_name_lists_what_exists(kind, function, known):
+    from lambda_fast.build import find
+
+    with pytest.raises(ConfigError, match=rf"\[{kind}\] expected one of .*{known}.*; found 'nix'"):
+        find(kind, "nix", function)

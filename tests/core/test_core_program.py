@@ -1,0 +1,46 @@
+"""The core's own test program, under AddressSanitizer and UBSan, for each instruction set."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def cpu_has(flag):
+    try:
+        return flag in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    if shutil.which("cmake") is None or shutil.which("ninja") is None:
+        pytest.fail("cmake and ninja come with the test extra: pip install -e '.[test]'")
+    build = tmp_path_factory.mktemp("core_test")
+    configure = [
+        *("cmake", "-S", ROOT, "-B", build, "-G", "Ninja"),
+        "-DLAMBDA_FAST_CORE_ONLY=ON",
+        "-DLAMBDA_FAST_SANITIZE=address,undefined",
+        f"-DPython_EXECUTABLE={sys.executable}",
+    ]
+    for step in (configure, ["cmake", "--build", build, "--target", "core_test"]):
+        done = subprocess.run(step, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return build / "core_test"
+
+
+@pytest.mark.parametrize("isa", ["portable", "avx2", "avx512"])
+def test_core_program_is_clean_under_sanitizers(program, isa):
+    if isa != "portable" and not cpu_has({"avx2": "avx2", "avx512": "avx512bw"}[isa]):
+        pytest.skip(f"this machine has no {isa}")
+    done = subprocess.run(
+        [program], capture_output=True, text=True, env=os.environ | {"LAMBDA_FAST_ISA": isa}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"0 failed (rows: {isa})" in done.stdout

@@ -1,0 +1,67 @@
+"""The directory is the rule: who may include and import whom."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CSRC = ROOT / "csrc"
+OURS = ("core/", "xla/ffi_bridge.h", "xla/handlers.h", "tf/", "python/")
+ALLOWED = {
+    "core": ("core/",),
+    "xla": ("core/", "xla/"),
+    "tf": ("core/", "tf/", "xla/handlers.h"),
+    "python": ("core/", "python/", "xla/handlers.h"),
+}
+FOREIGN = {  # what a layer must not see of the outside
+    "core": ("tensorflow/", "xla/", "pybind11/", "Python.h", "absl/"),
+    "xla": ("tensorflow/", "pybind11/", "Python.h", "absl/"),
+    "tf": ("pybind11/", "Python.h", "cuda"),
+    "python": ("tensorflow/", "absl/", "cuda"),
+}
+
+
+def includes(layer):
+    for file in (CSRC / layer).rglob("*"):
+        if file.suffix in (".h", ".cc", ".cu"):
+            for name in re.findall(r'#include\s+["<]([^">]+)[">]', file.read_text()):
+                yield file.relative_to(CSRC), name
+
+
+@pytest.mark.parametrize("layer", ALLOWED)
+def test_includes_point_down(layer):
+    found = list(includes(layer))
+    assert found
+    for file, name in found:
+        ours = name.startswith(OURS)
+        assert not ours or name.startswith(ALLOWED[layer]), f"{file} includes {name}"
+        assert ours or not name.startswith(FOREIGN[layer]), f"{file} includes {name}"
+
+
+def test_only_cuda_sources_see_cuda():
+    for layer in ALLOWED:
+        for file, name in includes(layer):
+            assert not name.startswith("cuda") or file.suffix == ".cu", f"{file} includes {name}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "lambda_fast",
+        "lambda_fast.configs.cifar10",
+        "lambda_fast.overrides",
+        "lambda_fast.build",
+        "lambda_fast.native",
+        "lambda_fast.train",
+        "lambda_fast.eval",
+        "lambda_fast.data.cifar10",
+        "lambda_fast.inputter.order",
+        "lambda_fast.augmenter.augment",
+    ],
+)
+def test_importing_leaves_tensorflow_alone(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
