@@ -30,8 +30,9 @@ def stderr_held_back() -> Iterator[None]:
 
 def import_tensorflow() -> None:
     """Imports TensorFlow; TF_CPP_MIN_LOG_LEVEL=0 in the environment shows its notes."""
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     with stderr_held_back():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401

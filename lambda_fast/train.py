@@ -23,7 +23,7 @@ from lambda_fast.quiet import import_tensorflow
 
 
 def train(config: Config) -> Run:
-    """Trains, and writes `<model_dir>/summary.json` unless the run was stopped.
+    """Trains, and writes `<model_dir>/summary.json` unless the run was stopped or had no step left.
 
     Raises:
         UserError: what is wrong, and what to do.
@@ -32,7 +32,7 @@ def train(config: Config) -> Run:
     with command.own_folder(config.model_path()) as folder:
         import_tensorflow()
         run = find("runner", config.runner.name)(config).run()
-        if run.stopping is None:
+        if run.stopping is None and run.step > run.first_step:
             content = json.dumps(summary(run, time.perf_counter() - begin), indent=2)
             write_atomically(folder / "summary.json", f"{content}\n".encode())
     return run
@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     if speed is not None:
         compiled = run.metrics["compile_seconds"]
         print(f"{speed:,.0f} images/s; the first step, with compiling, took {compiled:.1f} s")
-    print(f"summary: {run.model_dir / 'summary.json'}")
+    if run.step > run.first_step:
+        print(f"summary: {run.model_dir / 'summary.json'}")
     return 0
 
 

@@ -47,6 +47,7 @@ class Run:
         model_dir: where the run writes.
         total_steps: at which it ends.
         step: updates done so far.
+        first_step: updates that an earlier process had done.
         metrics: the newest value of each number that a callback found.
         stopping: ends the run after this step; the reason, or none.
         say: prints a line without disturbing a progress line.
@@ -59,6 +60,7 @@ class Run:
     model_dir: Path
     total_steps: int
     step: int = 0
+    first_step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     stopping: str | None = None
     say: Callable[[str], None] = print

@@ -24,7 +24,7 @@ class TrainBasic(Callback):
         found = checkpoint.read(path)
         checkpoint.check_facts(path, found.facts, run.modeler.facts())
         run.modeler.restore(path, found.values)
-        run.step = self._saved = run.modeler.step()
+        run.step = run.first_step = self._saved = run.modeler.step()
         if run.step < run.total_steps:
             run.say(f"Going on from step {run.step} of {run.total_steps} ({path})")
         else:

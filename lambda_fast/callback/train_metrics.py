@@ -33,8 +33,9 @@ class TrainMetrics(Callback):
             self._write(run)
 
     def after_run(self, run: Run) -> None:
-        """Writes the last line, with what the evaluation added."""
-        self._write(run)
+        """Writes the last line, with what the evaluation added; none if no step was done."""
+        if self._last:
+            self._write(run)
 
     def close(self) -> None:
         """Closes the file."""

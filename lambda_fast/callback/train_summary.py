@@ -12,13 +12,10 @@ class TrainSummary(Callback):
     def __init__(self, config: Config) -> None:
         self._every = config.callback.save_summary_steps
         self._writer = None
-        self._written = -1
 
     def before_run(self, run: Run) -> None:
-        """Opens the event file; a run that goes on hides the points after its checkpoint."""
-        self._writer = tf.summary.create_file_writer(
-            str(run.model_dir / "summaries"), filename_suffix=f".from-{run.step}"
-        )
+        """Opens a new event file; a run that goes on writes the same points again from there."""
+        self._writer = tf.summary.create_file_writer(str(run.model_dir / "summaries"))
 
     def after_step(self, run: Run, report: StepReport) -> None:
         """Writes when it is time."""
@@ -26,8 +23,9 @@ class TrainSummary(Callback):
             self._write(run, report.outputs)
 
     def after_run(self, run: Run) -> None:
-        """Writes the last step, with what the evaluation added."""
-        self._write(run, {})
+        """Writes the last step, with what the evaluation added; nothing if no step was done."""
+        if run.step > run.first_step:
+            self._write(run, {})
 
     def close(self) -> None:
         """Closes the event file."""

@@ -114,6 +114,50 @@ def test_draw_tells_the_references_dice(spec_and_shape, sample_id, seed, epoch):
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("shape", "spec"),
+    [
+        # Attempts that mostly fail, so that the tenth and the fallback are met too.
+        ((40, 40, 3), {"area": (0.9, 1.0), "aspect": (0.5, 2.0)}),
+        ((30, 50, 3), {"area": (0.8, 1.0), "aspect": (0.3, 1.0)}),
+        # Sides so long, and ends so far from float32, that the rounding of the logarithms shows.
+        ((32768, 32768, 3), {"area": (0.01, 0.1), "aspect": (0.114, 9.26)}),
+    ],
+    ids=["hard", "harder", "long"],
+)
+def test_windows_of_many_samples(shape, spec):
+    spec = {"crop": "random_resized", "height": 1, "width": 1, **spec}
+    for sample_id in range(5000):
+        found = native.core().draw(shape, sample_id, 1, 2, spec)["window"]
+        assert found == reference.draw(spec, shape, sample_id, 1, 2)["window"], sample_id
+
+
+def test_a_flip_needs_a_die_below_its_probability():
+    shape = (4, 4, 3)
+    for sample_id in range(50):
+        key = sample_id, 0, 0
+        die = reference.between(reference.dice(*key, 0)[2], (0.0, 1.0))
+        above = float(np.nextafter(np.float32(die), np.float32(1)))
+        for flip in (die, above):
+            assert native.core().draw(shape, *key, {"flip": flip})["flip"] is (flip == above)
+            assert reference.draw({"flip": flip}, shape, *key)["flip"] is (flip == above)
+
+
+@pytest.mark.parametrize("saturation", [(1.0, 1.0), (0.3, 1.7)])
+def test_offsets_are_rounded_as_defined(saturation):
+    # The mean takes the offset's leading 24 bits away, and a black pixel shows what is left.
+    spec = {"brightness": 40.0, "contrast": (0.2, 1.8), "saturation": saturation}
+    images = augment_cases.images((2, 4, 4, 3))
+    images[:, 0, 0] = 0
+    for sample_id in range(300):
+        thrown = reference.draw(spec, images.shape[1:], sample_id, 0, 0)
+        _, offset = reference.colour_transform(
+            reference.filled(spec), thrown, images[0].astype(np.int64)
+        )
+        left = {**spec, "normalize": "channels", "mean": tuple(offset), "std": (1e-3, 0.7, 11.0)}
+        assert_same_bytes(images[:1], np.array([sample_id]), 0, 0, left, "float32")
+
+
 @pytest.mark.parametrize("width", range(1, 70))
 def test_every_width(width):
     # Vector loops have tails; each width modulo a register's length is one case.

@@ -109,9 +109,14 @@ def test_sigint_saves_the_step_at_hand_and_the_run_goes_on_from_it(uninterrupted
 
 
 def test_a_finished_run_says_so_and_evaluates(uninterrupted):
+    before = {
+        name: (uninterrupted[0] / name).read_text() for name in ("summary.json", "metrics.jsonl")
+    }
     code, output = run(uninterrupted[0])
     assert code == 0, output
     assert f"the {STEPS} steps of this run are done" in output
+    for name, content in before.items():
+        assert (uninterrupted[0] / name).read_text() == content
     assert "evaluation images right" in output
 
 

@@ -1,8 +1,9 @@
-// The augmenter's loop on the CPU: images over threads, rows within an image.
+// The augmenter's loop on the CPU: images over threads, bands of rows within an image.
 //
-// An image's cropped rows are made once, in a tile that stays in the cache, and summed on the way when the colour map
-// asks for sums; then they are mapped to floats. Where no sums are needed, one row at a time goes all the way.
+// A band's cropped rows are made in a tile that stays in the cache, then mapped to floats in one sweep. Where the
+// colour map asks for sums, the band is the whole image, and the sums are taken from the tile in between.
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "core/augment/augment.h"
@@ -17,14 +18,12 @@ namespace {
 class ImageWorker {
  public:
   void start(const AugmentPlan& plan) {
+    constexpr int32_t kBandBytes = 1 << 13;
     plan_ = &plan;
     rows_ = &row_kernels();
     row_elements_ = plan.output.width * plan.output.channels;
-    grow(tile_, (plan.needs_sums ? plan.output.elements() : row_elements_) + kRowSlack);
-    grow(sum_, row_elements_);
-    grow(square_, row_elements_);
-    grow(scale_, row_elements_);
-    grow(shift_, row_elements_);
+    band_ = plan.needs_sums ? plan.output.height : std::clamp(kBandBytes / row_elements_, 1, plan.output.height);
+    grow(tile_, int64_t{band_} * row_elements_ + kRowSlack);
     if (plan.spec.crop == Crop::kRandomResized) {
       grow(blended_, int64_t{plan.input.width} * plan.input.channels + kRowSlack);
       grow(offset_, plan.output.width);
@@ -32,39 +31,25 @@ class ImageWorker {
     }
   }
 
-  void augment(void* output, FloatType type, const uint8_t* image, const SampleKey& key) {
+  template <class Value>
+  void augment(Value* output, const uint8_t* image, const SampleKey& key) {
     const Draw dice = draw(*plan_, key);
-    const int32_t height = plan_->output.height;
-    if (plan_->spec.crop == Crop::kRandomResized) prepare_taps(dice.geometry);
-    if (plan_->needs_sums) {
-      for (int32_t y = 0; y < height; ++y) make_row(tile_.data() + int64_t{y} * row_elements_, dice.geometry, image, y);
+    if (plan_->spec.crop == Crop::kRandomResized) {
+      prepare_taps(dice.geometry);
+    } else {
+      prepare_visible(dice.geometry);
     }
-    const ColourMap map = colour_map(*plan_, dice.colour, plan_->needs_sums ? measure() : Moments{});
-    for (int32_t i = 0; i < row_elements_; ++i) {
-      const int c = i % plan_->output.channels;
-      scale_[i] = map.matrix[c][c];
-      shift_[i] = map.shift[c];
-    }
-    for (int32_t y = 0; y < height; ++y) {
-      const uint8_t* row = tile_.data();
-      if (plan_->needs_sums) {
-        row += int64_t{y} * row_elements_;
-      } else {
-        make_row(tile_.data(), dice.geometry, image, y);
+    ColourMap map;
+    if (!plan_->needs_sums) prepare_colours(&map, dice.colour, Moments{});
+    for (int32_t begin = 0; begin < plan_->output.height; begin += band_) {
+      const int32_t end = std::min(plan_->output.height, begin + band_);
+      for (int32_t y = begin; y < end; ++y) {
+        make_row(tile_.data() + int64_t{y - begin} * row_elements_, dice.geometry, image, y);
       }
-      const int64_t first = int64_t{y} * row_elements_;
-      if (type == FloatType::kFloat32) {
-        float* out = static_cast<float*>(output) + first;
-        plan_->mixes_channels ? rows_->mix_float32(out, row, map, plan_->output.width)
-                              : rows_->scale_float32(out, row, scale_.data(), shift_.data(), row_elements_);
-        cut_out(out, dice.geometry.cutout, y);
-      } else {
-        uint16_t* out = static_cast<uint16_t*>(output) + first;
-        plan_->mixes_channels ? rows_->mix_bfloat16(out, row, map, plan_->output.width)
-                              : rows_->scale_bfloat16(out, row, scale_.data(), shift_.data(), row_elements_);
-        cut_out(out, dice.geometry.cutout, y);
-      }
+      if (plan_->needs_sums) prepare_colours(&map, dice.colour, measure());
+      convert(output + int64_t{begin} * row_elements_, int64_t{end - begin} * row_elements_, map);
     }
+    cut_out(output, dice.geometry.cutout);
   }
 
  private:
@@ -82,6 +67,14 @@ class ImageWorker {
     }
   }
 
+  // Which columns of a row show the image; the others show padding.
+  void prepare_visible(const Geometry& geometry) {
+    const Window& window = geometry.window;
+    const int32_t begin = std::min(std::max(0, -window.x), window.width);
+    const int32_t end = std::max(begin, std::min(window.width, plan_->input.width - window.x));
+    visible_ = {window.x + begin, geometry.flip ? window.width - end : begin, end - begin};
+  }
+
   // The uint8 row y of the cropped image.
   void make_row(uint8_t* out, const Geometry& geometry, const uint8_t* image, int32_t y) {
     const Window& window = geometry.window;
@@ -95,40 +88,38 @@ class ImageWorker {
       rows_->blend_columns(out, blended_.data(), {offset_.data(), weights_.data(), plan_->output.width}, channels);
       return;
     }
-    // Columns [begin, end) of the window lie in the image; around them is padding.
     const int32_t source_y = window.y + y;
-    int32_t begin = std::min(std::max(0, -window.x), window.width);
-    int32_t end = std::max(begin, std::min(window.width, plan_->input.width - window.x));
-    if (source_y < 0 || source_y >= plan_->input.height) begin = end = 0;
-    const uint8_t* source = image + source_y * stride + int64_t{window.x + begin} * channels;
-    const int32_t pixels = end - begin, before = geometry.flip ? window.width - end : begin;
-    std::fill_n(out, before * channels, uint8_t{0});
-    if (pixels > 0) {
-      if (geometry.flip) {
-        rows_->flip(out + before * channels, source, pixels, channels);
-      } else {
-        std::copy_n(source, pixels * channels, out + before * channels);
-      }
+    if (source_y < 0 || source_y >= plan_->input.height || visible_.pixels == 0) {
+      std::memset(out, 0, row_elements_);
+      return;
     }
-    std::fill(out + (before + pixels) * channels, out + row_elements_, uint8_t{0});
+    const uint8_t* source = image + source_y * stride + int64_t{visible_.source_x} * channels;
+    const int32_t before = visible_.before * channels, values = visible_.pixels * channels;
+    if (before > 0) std::memset(out, 0, before);
+    if (geometry.flip) {
+      rows_->flip(out + before, source, visible_.pixels, channels);
+    } else {
+      std::memcpy(out + before, source, values);
+    }
+    if (before + values < row_elements_) std::memset(out + before + values, 0, row_elements_ - before - values);
   }
 
+  // Sums over the tile, which holds the whole image.
   Moments measure() {
-    const bool squares = plan_->spec.normalize == Normalize::kImage;
+    const int64_t elements = plan_->output.elements();
     const int channels = plan_->output.channels;
-    std::fill_n(sum_.begin(), row_elements_, 0u);
-    std::fill_n(square_.begin(), row_elements_, 0u);
-    for (int32_t y = 0; y < plan_->output.height; ++y) {
-      rows_->accumulate(sum_.data(), squares ? square_.data() : nullptr, tile_.data() + int64_t{y} * row_elements_,
-                        row_elements_);
-    }
     Moments moments{};
-    for (int32_t i = 0; i < row_elements_; ++i) {
-      moments.sum[i % channels] += sum_[i];
-      moments.product[i % channels][i % channels] += square_[i];
+    for (int64_t begin = 0; begin < elements; begin += kAccumulateLimit) {
+      uint32_t sum[kPattern] = {}, square[kPattern] = {};
+      rows_->accumulate(sum, square, tile_.data() + begin, std::min(kAccumulateLimit, elements - begin));
+      for (int i = 0; i < kPattern; i += channels) {
+        for (int c = 0; c < channels; ++c) {
+          moments.sum[c] += sum[i + c];
+          moments.product[c][c] += square[i + c];
+        }
+      }
     }
-    if (squares && plan_->mixes_channels) {
-      const int64_t elements = plan_->output.elements();
+    if (plan_->spec.normalize == Normalize::kImage && plan_->mixes_channels) {
       for (int64_t i = 0; i < elements; i += 3) {
         const int32_t r = tile_[i], g = tile_[i + 1], b = tile_[i + 2];
         moments.product[0][1] += r * g;
@@ -139,19 +130,44 @@ class ImageWorker {
     return moments;
   }
 
+  void prepare_colours(ColourMap* map, const Colour& colour, const Moments& moments) {
+    *map = colour_map(*plan_, colour, moments);
+    const int channels = plan_->output.channels;
+    for (int i = 0; i < kPattern; i += channels) {
+      for (int c = 0; c < channels; ++c) {
+        scale_[i + c] = map->matrix[c][c];
+        shift_[i + c] = map->shift[c];
+      }
+    }
+  }
+
+  void convert(float* out, int64_t count, const ColourMap& map) {
+    plan_->mixes_channels ? rows_->mix_float32(out, tile_.data(), map, count / 3)
+                          : rows_->scale_float32(out, tile_.data(), scale_, shift_, count);
+  }
+
+  void convert(uint16_t* out, int64_t count, const ColourMap& map) {
+    plan_->mixes_channels ? rows_->mix_bfloat16(out, tile_.data(), map, count / 3)
+                          : rows_->scale_bfloat16(out, tile_.data(), scale_, shift_, count);
+  }
+
   template <class Value>
-  void cut_out(Value* row, const Window& cutout, int32_t y) {
-    if (y < cutout.y || y >= cutout.y + cutout.height || cutout.width <= 0) return;
-    std::fill_n(row + int64_t{cutout.x} * plan_->output.channels, int64_t{cutout.width} * plan_->output.channels,
-                Value{0});
+  void cut_out(Value* output, const Window& cutout) {
+    if (cutout.width <= 0) return;
+    const int64_t channels = plan_->output.channels;
+    for (int32_t y = cutout.y; y < cutout.y + cutout.height; ++y) {
+      std::fill_n(output + int64_t{y} * row_elements_ + cutout.x * channels, cutout.width * channels, Value{0});
+    }
   }
 
   const AugmentPlan* plan_ = nullptr;
   const RowKernels* rows_ = nullptr;
-  int32_t row_elements_ = 0;
+  int32_t row_elements_ = 0, band_ = 0;
+  struct {
+    int32_t source_x, before, pixels;
+  } visible_;
+  float scale_[kPattern], shift_[kPattern];
   std::vector<uint8_t> tile_;
-  std::vector<uint32_t> sum_, square_;
-  std::vector<float> scale_, shift_;
   std::vector<int16_t> blended_;
   std::vector<int32_t> offset_;
   std::vector<uint32_t> weights_;
@@ -161,20 +177,23 @@ class ImageWorker {
 
 void augment_cpu(FloatBatchView output, const ImageBatchView& images, EpochKeyView key, const AugmentPlan& plan,
                  const Context& context) {
-  const int64_t in_stride = plan.input.elements();
-  const int64_t out_stride = plan.output.elements() * (output.type == FloatType::kFloat32 ? 4 : 2);
   const uint64_t seed = static_cast<uint64_t>(*key.seed);
   const uint32_t epoch = static_cast<uint32_t>(*key.epoch);
-  // Small enough for a fair share, large enough (about 100 kB of output) that taking a piece costs nothing beside it.
+  // Small enough for a fair share, large enough (about 32,000 values) that taking a piece costs nothing beside it.
   const int64_t threads = context.executor ? context.executor->threads() : 1;
   const int64_t grain =
-      std::clamp<int64_t>(images.count / (4 * threads), 1, std::max<int64_t>(1, (1 << 17) / out_stride));
+      std::clamp<int64_t>(images.count / (4 * threads), 1, std::max<int64_t>(1, (1 << 15) / plan.output.elements()));
   parallel_for(context, images.count, grain, [&](int64_t begin, int64_t end) {
     thread_local ImageWorker worker;
     worker.start(plan);
     for (int64_t i = begin; i < end; ++i) {
-      worker.augment(static_cast<char*>(output.values) + i * out_stride, output.type, images.pixels + i * in_stride,
-                     {seed, static_cast<uint64_t>(images.sample_ids[i]), epoch});
+      const uint8_t* image = images.pixels + i * plan.input.elements();
+      const SampleKey sample{seed, static_cast<uint64_t>(images.sample_ids[i]), epoch};
+      if (output.type == FloatType::kFloat32) {
+        worker.augment(static_cast<float*>(output.values) + i * plan.output.elements(), image, sample);
+      } else {
+        worker.augment(static_cast<uint16_t*>(output.values) + i * plan.output.elements(), image, sample);
+      }
     }
   });
 }

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #endif
 
+#include "core/augment/lanes.h"
 #include "core/augment/pixel.h"
 
 #define LF_JOIN_(a, b) a##b
@@ -37,15 +38,35 @@ void flip(uint8_t* __restrict out, const uint8_t* __restrict row, int32_t pixels
   }
 }
 
-void accumulate(uint32_t* __restrict sum, uint32_t* __restrict square, const uint8_t* __restrict row, int32_t count) {
-  if (square == nullptr) {
-    for (int32_t i = 0; i < count; ++i) sum[i] += row[i];
-    return;
+void accumulate(uint32_t* __restrict sum, uint32_t* __restrict square, const uint8_t* __restrict values,
+                int64_t count) {
+  int64_t i = 0;
+#if defined(LF_HAS_LANES)
+  constexpr int kRegisters = kPattern / Lanes::kCount;
+  Lanes::Integers sums[kRegisters], squares[kRegisters];
+  for (int k = 0; k < kRegisters; ++k) {
+    sums[k] = Lanes::load(sum + k * Lanes::kCount);
+    squares[k] = Lanes::load(square + k * Lanes::kCount);
   }
-  for (int32_t i = 0; i < count; ++i) {
-    const uint32_t value = row[i];
-    sum[i] += value;
-    square[i] += value * value;
+  for (; i + kPattern <= count; i += kPattern) {
+    for (int k = 0; k < kRegisters; ++k) {
+      const Lanes::Integers value = Lanes::load(values + i + k * Lanes::kCount);
+      sums[k] = Lanes::add(sums[k], value);
+      squares[k] = Lanes::add(squares[k], Lanes::square(value));
+    }
+  }
+  for (int k = 0; k < kRegisters; ++k) {
+    Lanes::store(sum + k * Lanes::kCount, sums[k]);
+    Lanes::store(square + k * Lanes::kCount, squares[k]);
+  }
+#endif
+  for (; i < count; i += kPattern) {
+    const int64_t left = count - i < kPattern ? count - i : kPattern;
+    for (int64_t j = 0; j < left; ++j) {
+      const uint32_t value = values[i + j];
+      sum[j] += value;
+      square[j] += value * value;
+    }
   }
 }
 
@@ -104,16 +125,34 @@ float stored(float value, const float*) { return value; }
 uint16_t stored(float value, const uint16_t*) { return bfloat16_bits(value); }
 
 template <class Out>
-void scale(Out* __restrict out, const uint8_t* __restrict row, const float* __restrict scale,
-           const float* __restrict shift, int32_t count) {
-  for (int32_t i = 0; i < count; ++i) out[i] = stored(scale[i] * row[i] + shift[i], out);
+void scale(Out* __restrict out, const uint8_t* __restrict values, const float* __restrict scale,
+           const float* __restrict shift, int64_t count) {
+  int64_t i = 0;
+#if defined(LF_HAS_LANES)
+  constexpr int kRegisters = kPattern / Lanes::kCount;
+  Lanes::Floats scales[kRegisters], shifts[kRegisters];
+  for (int k = 0; k < kRegisters; ++k) {
+    scales[k] = Lanes::load(scale + k * Lanes::kCount);
+    shifts[k] = Lanes::load(shift + k * Lanes::kCount);
+  }
+  for (; i + kPattern <= count; i += kPattern) {
+    for (int k = 0; k < kRegisters; ++k) {
+      const int64_t at = i + k * Lanes::kCount;
+      Lanes::store(out + at, Lanes::affine(Lanes::load(values + at), scales[k], shifts[k]));
+    }
+  }
+#endif
+  for (; i < count; i += kPattern) {
+    const int64_t left = count - i < kPattern ? count - i : kPattern;
+    for (int64_t j = 0; j < left; ++j) out[i + j] = stored(scale[j] * values[i + j] + shift[j], out);
+  }
 }
 
 template <class Out>
-void mix(Out* __restrict out, const uint8_t* __restrict row, const ColourMap& map, int32_t pixels) {
+void mix(Out* __restrict out, const uint8_t* __restrict values, const ColourMap& map, int64_t pixels) {
   const ColourMap local = map;
-  for (int32_t i = 0; i < pixels; ++i) {
-    const float r = row[3 * i], g = row[3 * i + 1], b = row[3 * i + 2];
+  for (int64_t i = 0; i < pixels; ++i) {
+    const float r = values[3 * i], g = values[3 * i + 1], b = values[3 * i + 2];
     for (int c = 0; c < 3; ++c) out[3 * i + c] = stored(mixed(local, c, r, g, b), out);
   }
 }

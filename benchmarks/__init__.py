@@ -1,0 +1,1 @@
+"""Benchmarks: lambda_fast beside its peers, interleaved in one run."""

@@ -1,0 +1,101 @@
+"""What all benchmarks share: who is measured, what is recorded, and the table at the end."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for `benchmarks`
+
+import pytest
+
+from benchmarks import summary
+from benchmarks.interleave import PACES, Pace, Samples, System, interleave, mode
+
+Measure = Callable[[Mapping[str, Callable[[], System]]], dict[str, Samples]]
+RESULTS = pytest.StashKey[list[summary.Row]]()
+
+
+@pytest.fixture(scope="module")
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """Builds the systems that selected tests ask for, and measures them interleaved.
+
+    A test asks for the system that its parameter `system` names. A system whose package is not
+    installed is left out, and its test is skipped with the reason.
+    """
+
+    def run(builders: Mapping[str, Callable[[], System]]) -> dict[str, Samples | str]:
+        chosen = {
+            item.callspec.params.get("system")
+            for item in request.session.items
+            if item.path == request.path and hasattr(item, "callspec")
+        }
+        systems: dict[str, System] = {}
+        absent: dict[str, str] = {}
+        for name in [name for name in builders if name in chosen]:
+            try:
+                systems[name] = builders[name]()
+            except pytest.skip.Exception as reason:
+                absent[name] = str(reason)
+        once = request.config.getoption("benchmark_disable")
+        samples = interleave(list(systems.values()), Pace(1, 0.0) if once else PACES[mode()])
+        return absent | dict(zip(systems, samples, strict=True))
+
+    return run
+
+
+@pytest.fixture
+def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Hands measured durations to pytest-benchmark, with `extra_info`.
+
+    pytest-benchmark times one function from its first round to its last, so it cannot take turns.
+    Here the turns have been taken when the test runs: what its `stats` get are the durations of
+    the interleaved blocks as the clock gave them, with the steps of a block as `iterations`.
+    pytest-benchmark has no public way for that; `_make_stats` and `update` are what its own
+    `pedantic` calls after each round.
+    """
+
+    def give(samples: Samples | str, work: str, variant: str, **facts: Any) -> None:
+        if isinstance(samples, str):
+            benchmark.skipped = True
+            pytest.skip(samples)
+        system = samples.system
+        benchmark.group = f"{work} {variant}"
+        benchmark.extra_info |= {
+            "work": work,
+            "system": system.name,
+            "images_per_second": samples.images_per_second,
+            "spread": samples.spread,
+            "mode": mode(),
+            **system.facts,
+            **facts,
+            **_machine(),
+        }
+        benchmark._mode = "interleaved"
+        if not benchmark.enabled:
+            return
+        stats = benchmark._make_stats(samples.steps)
+        for seconds in samples.seconds:
+            stats.update(seconds)
+        row = summary.Row(work, variant, system.name, samples, system.facts | facts)
+        request.config.stash.setdefault(RESULTS, []).append(row)
+
+    return give
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    from lambda_fast.machine import machine, versions
+
+    return {"machine": machine(), "versions": versions() | summary.peer_versions()}
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Prints the table of ratios."""
+    rows = config.stash.get(RESULTS, [])
+    if rows:
+        terminalreporter.write_sep("=", "lambda_fast and its peers")
+        terminalreporter.write(summary.text(rows, _machine()["machine"], mode()))

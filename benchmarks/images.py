@@ -1,0 +1,73 @@
+"""The images that benchmarks work on: real ones where they can be had, and never zeros."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from lambda_fast.data import cifar10
+from lambda_fast.data.fetch import DataError
+
+PHOTO_HEIGHT, PHOTO_WIDTH = 375, 500  # the median ImageNet photograph
+PHOTOS = "LAMBDA_FAST_PHOTOS"
+
+
+def cifar(count: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """CIFAR-10's first training images.
+
+    Returns:
+        uint8 [count, 32, 32, 3], labels int32 [count], and where they are from.
+    """
+    try:
+        data = cifar10.load("train")
+    except DataError:
+        labels = np.random.default_rng(0).integers(0, 10, count).astype(np.int32)
+        return _generated(count, 32, 32), labels, "generated"
+    return data.images[:count], data.labels[:count], "cifar10"
+
+
+def photographs(count: int) -> tuple[np.ndarray, str]:
+    """Decoded photographs of 500x375, from the folder of JPEGs that LAMBDA_FAST_PHOTOS names.
+
+    Returns:
+        uint8 [count, 375, 500, 3] and where they are from. A folder with fewer is gone through
+        again; without a folder they are generated.
+    """
+    folder = os.environ.get(PHOTOS)
+    if not folder:
+        return _generated(count, PHOTO_HEIGHT, PHOTO_WIDTH), "generated"
+    paths = sorted(
+        path for path in Path(folder).iterdir() if path.suffix.lower() in (".jpeg", ".jpg")
+    )
+    if not paths:
+        raise ValueError(f"[{PHOTOS}] expected a folder of JPEGs, found none in {folder!r}")
+    images = np.empty((count, PHOTO_HEIGHT, PHOTO_WIDTH, 3), np.uint8)
+    for index, path in enumerate(itertools.islice(itertools.cycle(paths), count)):
+        with Image.open(path) as photo:
+            images[index] = ImageOps.fit(photo.convert("RGB"), (PHOTO_WIDTH, PHOTO_HEIGHT))
+    return images, "photographs"
+
+
+def _generated(count: int, height: int, width: int) -> np.ndarray:
+    """Smooth noise, as photographs are smooth, with some grain: each image another."""
+    random = np.random.default_rng(0)
+    images = np.empty((count, height, width, 3), np.uint8)
+    for index in range(count):
+        coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8))
+        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+        grain = random.integers(-8, 9, (height, width, 3), np.int16)
+        images[index] = np.clip(smooth + grain, 0, 255)
+    return images
+
+
+def batches_of(images: np.ndarray, batch: int) -> np.ndarray:
+    """[count, ...] as [count / batch, batch, ...]."""
+    return images.reshape(-1, batch, *images.shape[1:])
+
+
+def cycle(batches: np.ndarray) -> Iterator[np.ndarray]:
+    """The batches in turn, again and again."""
+    return itertools.cycle(list(batches))

@@ -1,0 +1,148 @@
+"""Times several systems that do the same work, in turns, so that all see the same machine.
+
+A round is one block of steps of A, then of B, then of C. Whatever else the machine does meanwhile,
+clock speed included, falls on all of them alike, and ratios stay true where absolute numbers drift.
+"""
+
+import gc
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+QUIET_SECONDS = 0.15  # lets the previous system's prefetching and spinning threads come to rest
+SETTLE_SECONDS = 0.1  # untimed steps before each block; they use up what was prefetched meanwhile
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One way to do the work.
+
+    Attributes:
+        name: as reports show it.
+        step: does one unit of the work; returns when its result lies in memory.
+        images: that a step works on.
+        settle: least number of untimed steps before a block; above the depth of any prefetching.
+        as_array: turns a step's result into an array, for checks; never timed.
+        facts: more to record: the variant, the precision.
+    """
+
+    name: str
+    step: Callable[[], Any]
+    images: int
+    settle: int = 1
+    as_array: Callable[[Any], np.ndarray] = np.asarray
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to measure: `rounds`, and at least `seconds` and one step a block."""
+
+    rounds: int
+    seconds: float
+
+
+PACES = {"full": Pace(15, 1.0), "quick": Pace(5, 0.25)}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was measured of one system.
+
+    Attributes:
+        system: it.
+        steps: in each block.
+        seconds: of each block, one a round.
+    """
+
+    system: System
+    steps: int
+    seconds: tuple[float, ...]
+
+    @property
+    def images_per_second(self) -> float:
+        """At the median block."""
+        return self.steps * self.system.images / statistics.median(self.seconds)
+
+    @property
+    def step_seconds(self) -> float:
+        """At the median block."""
+        return statistics.median(self.seconds) / self.steps
+
+    @property
+    def spread(self) -> float:
+        """Interquartile range of the blocks over their median."""
+        low, middle, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return (high - low) / middle
+
+
+def is_quick() -> bool:
+    """Whether LAMBDA_FAST_BENCH asks for few rounds."""
+    return mode() == "quick"
+
+
+def mode() -> str:
+    """LAMBDA_FAST_BENCH: full or quick."""
+    found = os.environ.get("LAMBDA_FAST_BENCH", "full")
+    if found not in PACES:
+        raise ValueError(f"[LAMBDA_FAST_BENCH] expected one of {', '.join(PACES)}; found {found!r}")
+    return found
+
+
+def interleave(systems: Sequence[System], pace: Pace) -> list[Samples]:
+    """Warms all systems up, then measures them block by block in turn.
+
+    Args:
+        systems: that do the same work.
+        pace: how long.
+
+    Returns:
+        The samples of each system, in the order given.
+    """
+    steps = [_steps_per_block(system, pace.seconds) for system in systems]
+    seconds: list[list[float]] = [[] for _ in systems]
+    for _ in range(pace.rounds):
+        for system, count, found in zip(systems, steps, seconds, strict=True):
+            time.sleep(QUIET_SECONDS)
+            _settle(system)
+            found.append(_block(system, count))
+    return [
+        Samples(system, count, tuple(found))
+        for system, count, found in zip(systems, steps, seconds, strict=True)
+    ]
+
+
+def _steps_per_block(system: System, seconds: float) -> int:
+    """Warms up (which compiles, and fills caches), then fits the steps to the time."""
+    system.step()
+    _settle(system)
+    count = 1
+    while (took := _block(system, count)) < min(seconds, 0.05):
+        count *= 2
+    return max(1, round(seconds * count / took))
+
+
+def _settle(system: System) -> None:
+    begin = time.perf_counter()
+    for _ in range(system.settle):
+        system.step()
+    while system.settle and time.perf_counter() - begin < SETTLE_SECONDS:
+        system.step()
+
+
+def _block(system: System, steps: int) -> float:
+    step = system.step
+    gc.collect()
+    gc.disable()
+    try:
+        begin = time.perf_counter()
+        for _ in range(steps):
+            step()
+        return time.perf_counter() - begin
+    finally:
+        gc.enable()
