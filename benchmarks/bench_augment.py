@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from benchmarks.bandwidth import copy_bandwidth
 from benchmarks.images import batches_of, cifar, cycle, photographs
-from benchmarks.interleave import Samples, System
+from benchmarks.interleave import PREFETCHED, Samples, System
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
 
@@ -126,7 +126,7 @@ def _op_in_tf_data(images: np.ndarray, batch: int, spec: AugmentSpec) -> System:
         name="lambda_fast+tf.data",
         step=lambda: next(steps),
         images=batch,
-        settle=4,
+        settle=PREFETCHED,
         facts={"how": "the op in a tf.data map"},
     )
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 QUIET_SECONDS = 0.15  # lets the previous system's prefetching and spinning threads come to rest
-SETTLE_SECONDS = 0.1  # untimed steps before each block; they use up what was prefetched meanwhile
+SETTLE_SECONDS = 0.1  # untimed steps before each block; they fill the caches again
+PREFETCHED = 8  # more steps than any peer's pipeline here holds ready: so many settle it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class System:
         name: as reports show it.
         step: does one unit of the work; returns when its result lies in memory.
         images: that a step works on.
-        settle: least number of untimed steps before a block; above the depth of any prefetching.
+        settle: least number of untimed steps before a block, and half of the least number in it.
+            `PREFETCHED` for pipelines, so that no block is served from what lay ready.
         as_array: turns a step's result into an array, for checks; never timed.
         facts: more to record: the variant, the precision.
     """
@@ -41,7 +43,7 @@ class System:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long to measure: `rounds`, and at least `seconds` and one step a block."""
+    """How long to measure: `rounds` blocks of about `seconds` each."""
 
     rounds: int
     seconds: float
@@ -124,7 +126,7 @@ def _steps_per_block(system: System, seconds: float) -> int:
     count = 1
     while (took := _block(system, count)) < min(seconds, 0.05):
         count *= 2
-    return max(1, round(seconds * count / took))
+    return max(1, 2 * system.settle, round(seconds * count / took))
 
 
 def _settle(system: System) -> None:

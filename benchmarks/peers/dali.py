@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.images import batches_of, cycle
-from benchmarks.interleave import System
+from benchmarks.interleave import PREFETCHED, System
 
 pytest.importorskip("nvidia.dali", reason="DALI is not installed: pip install -e '.[peers]'")
 
@@ -101,7 +101,7 @@ def _system(pipeline: Any, batch: int, how: str) -> System:
         name="dali",
         step=lambda: pipeline.run()[0],
         images=batch,
-        settle=PREFETCH + 2,
+        settle=PREFETCHED,
         as_array=lambda output: output.as_array(),
         facts={"how": how},
     )

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from benchmarks.images import batches_of
-from benchmarks.interleave import System
+from benchmarks.interleave import PREFETCHED, System
 
 PREFETCH = 2
 
@@ -58,7 +58,6 @@ def _system(
 ) -> System:
     batches = tf.data.Dataset.from_tensor_slices(batches_of(images, batch)).repeat()
     steps = iter(batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE).prefetch(PREFETCH))
-    settle = PREFETCH + 2
     return System(
-        name="keras", step=lambda: next(steps), images=batch, settle=settle, facts={"how": how}
+        name="keras", step=lambda: next(steps), images=batch, settle=PREFETCHED, facts={"how": how}
     )

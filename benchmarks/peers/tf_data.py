@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.images import batches_of
-from benchmarks.interleave import System
+from benchmarks.interleave import PREFETCHED, System
 
 AUTOTUNE = tf.data.AUTOTUNE
 PREFETCH = 2
@@ -50,9 +50,8 @@ def _batch_by_batch(images: np.ndarray, batch: int, function: Function) -> Itera
 
 
 def _system(name: str, steps: Iterator[tf.Tensor], batch: int, how: str) -> System:
-    settle = PREFETCH + 2
     return System(
-        name=name, step=lambda: next(steps), images=batch, settle=settle, facts={"how": how}
+        name=name, step=lambda: next(steps), images=batch, settle=PREFETCHED, facts={"how": how}
     )
 
 

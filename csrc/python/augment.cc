@@ -79,13 +79,11 @@ using Ids = py::array_t<int64_t, py::array::c_style>;
 // bfloat16 has no numpy type of its own: its bits come back as uint16.
 py::array augment(const Images& images, const Ids& ids, int64_t seed, int64_t epoch, const py::dict& fields,
                   const std::string& dtype, int threads) {
-  require(images.ndim() == 4, "augment", "expected images uint8[batch, height, width, channels]; found ", images.ndim(),
-          " dimensions");
-  require(ids.ndim() == 1 && ids.shape(0) == images.shape(0), "augment", "expected sample_ids int64[", images.shape(0),
-          "], one for each image; found another shape");
+  const auto extents = [](const py::array& array) {
+    return std::vector<int64_t>(array.shape(), array.shape() + array.ndim());
+  };
+  const ImageShape shape = check_operands(extents(images), extents(ids), {}, {});
   require(threads >= 1, "augment", "expected at least 1 thread; found ", threads);
-  const ImageShape shape{static_cast<int32_t>(images.shape(1)), static_cast<int32_t>(images.shape(2)),
-                         static_cast<int32_t>(images.shape(3))};
   const AugmentPlan plan = make_plan(spec_from(fields), shape);
   const FloatType type = float_type(dtype);
   py::array output(type == FloatType::kFloat32 ? py::dtype::of<float>() : py::dtype::of<uint16_t>(),

@@ -1,6 +1,7 @@
 // LambdaFast>Augment for eager, graph and tf.data: its definition, shape function and kernels.
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "core/augment/augment.h"
 #include "tensorflow/core/framework/op.h"
@@ -76,9 +77,9 @@ absl::Status infer_shape(InferenceContext* c) {
     check_spec(spec);
     DimensionHandle height = c->Dim(images, 1), width = c->Dim(images, 2);
     const DimensionHandle channels = c->Dim(images, 3);
+    if (c->ValueKnown(channels)) check_channels(spec, c->Value(channels));
     if (c->ValueKnown(height) && c->ValueKnown(width) && c->ValueKnown(channels)) {
-      make_plan(spec, {static_cast<int32_t>(c->Value(height)), static_cast<int32_t>(c->Value(width)),
-                       static_cast<int32_t>(c->Value(channels))});
+      make_plan(spec, check_operands({0, c->Value(height), c->Value(width), c->Value(channels)}, {0}, {}, {}));
     }
     if (spec.height > 0) height = c->MakeDim(spec.height);
     if (spec.width > 0) width = c->MakeDim(spec.width);
@@ -100,14 +101,11 @@ const auto kRegistered = tensorflow::InitOnStartupMarker{} << define_augment();
 
 void run(OpKernelContext* c, const AugmentSpec& spec, decltype(augment_cpu)* augment, const Context& context) {
   const Tensor &images = c->input(0), &ids = c->input(1), &seed = c->input(2), &epoch = c->input(3);
-  require(images.dims() == 4, "augment", "expected images uint8[batch, height, width, channels]; found shape ",
-          images.shape().DebugString());
-  require(ids.dims() == 1 && ids.dim_size(0) == images.dim_size(0), "augment", "expected sample_ids int64[",
-          images.dim_size(0), "], one for each image; found shape ", ids.shape().DebugString());
-  require(seed.dims() == 0 && epoch.dims() == 0, "augment", "expected scalar seed and epoch; found shapes ",
-          seed.shape().DebugString(), " and ", epoch.shape().DebugString());
-  const ImageShape shape{static_cast<int32_t>(images.dim_size(1)), static_cast<int32_t>(images.dim_size(2)),
-                         static_cast<int32_t>(images.dim_size(3))};
+  const auto extents = [](const Tensor& tensor) {
+    const auto sizes = tensor.shape().dim_sizes();
+    return std::vector<int64_t>(sizes.begin(), sizes.end());
+  };
+  const ImageShape shape = check_operands(extents(images), extents(ids), extents(seed), extents(epoch));
   const AugmentPlan plan = make_plan(spec, shape);
 
   Tensor* output = nullptr;

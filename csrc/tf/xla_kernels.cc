@@ -90,12 +90,14 @@ class AugmentXlaOp : public tensorflow::XlaOpKernel {
       layouts.push_back(row_major(*shape));
       operands.push_back(c->Input(i));
     }
-    const auto in = layouts[0].dimensions();
-    const AugmentPlan plan =
-        make_plan(spec_, {static_cast<int32_t>(in[1]), static_cast<int32_t>(in[2]), static_cast<int32_t>(in[3])});
+    const auto extents = [&](int i) {
+      const auto dimensions = layouts[i].dimensions();
+      return std::vector<int64_t>(dimensions.begin(), dimensions.end());
+    };
+    const AugmentPlan plan = make_plan(spec_, check_operands(extents(0), extents(1), extents(2), extents(3)));
     const bool wide = c->expected_output_dtype(0) == tensorflow::DT_FLOAT;
     const xla::Shape output = xla::ShapeUtil::MakeShapeWithDescendingLayout(
-        wide ? xla::F32 : xla::BF16, {in[0], plan.output.height, plan.output.width, plan.output.channels});
+        wide ? xla::F32 : xla::BF16, {extents(0)[0], plan.output.height, plan.output.width, plan.output.channels});
     c->SetOutput(0, xla::CustomCallWithLayout(c->builder(), kAugmentTarget, operands, output, layouts,
                                               mlir_dictionary(spec_), /*has_side_effect=*/false,
                                               /*output_operand_aliasing=*/{}, /*literal=*/nullptr,

@@ -50,7 +50,7 @@ def augment_numpy(
 
     Args:
         images: uint8 [batch, height, width, channels], C-contiguous.
-        sample_ids: int64 [batch].
+        sample_ids: int64 [batch], or integers that int64 holds.
         seed: any int64.
         epoch: 0 <= epoch < 2**32.
         spec: what to do.
@@ -64,6 +64,16 @@ def augment_numpy(
         ValueError: for shapes or fields that do not fit.
         TypeError: for arrays of another dtype or layout.
     """
+    images, sample_ids = np.asarray(images), np.asarray(sample_ids)
+    if images.dtype != np.uint8 or not images.flags.c_contiguous:
+        layout = "C-contiguous" if images.flags.c_contiguous else "another layout"
+        raise TypeError(
+            "[augment] expected images uint8[batch, height, width, channels], C-contiguous; found "
+            f"{images.dtype}{list(images.shape)}, {layout}. np.ascontiguousarray(images, np.uint8) "
+            "makes a copy that fits"
+        )
+    if not np.can_cast(sample_ids.dtype, np.int64):
+        raise TypeError(f"[augment] expected sample_ids int64[batch]; found {sample_ids.dtype}")
     result = native.core().augment(
         images, sample_ids, seed, epoch, spec.fields(), dtype, threads or os.cpu_count() or 1
     )

@@ -88,6 +88,16 @@ def test_one_colour_becomes_zero_as_in_tf_image():
     np.testing.assert_allclose(run(images, {"normalize": "image"}), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_faint_images_are_not_blown_up_as_in_tf_image(channels):
+    # One value of all stands out by 1: the deviation is just below 1 / sqrt(elements), the floor.
+    images = np.full((3, 9, 7, channels), 100, np.uint8)
+    images[0, 4, 3, 0], images[1, 4, 3, 0] = 101, 99
+    images[2, 4, 3, 0], images[2, 2, 2, 0] = 101, 99  # above it
+    expected = tf.image.per_image_standardization(tf.cast(images, tf.float64)).numpy()
+    np.testing.assert_allclose(run(images, {"normalize": "image"}), expected, atol=2e-4)
+
+
 @pytest.mark.parametrize("contrast", [(1.0, 1.0), (0.4, 1.9)])
 @pytest.mark.parametrize("normalize", ["none", "channels", "image"])
 def test_colours_in_float64(normalize, contrast):

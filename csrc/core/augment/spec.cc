@@ -50,6 +50,12 @@ void check_range(const char* field, const Range& range, float lowest, float high
           "]");
 }
 
+std::string text_of(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (const int64_t extent : shape) text += (text.size() > 1 ? "," : "") + std::to_string(extent);
+  return text + "]";
+}
+
 }  // namespace
 
 const char* name_of(Crop crop) { return find_name(kCrops, crop); }
@@ -81,14 +87,32 @@ void check_spec(const AugmentSpec& spec) {
           spec.cutout);
 }
 
+void check_channels(const AugmentSpec& spec, int64_t channels) {
+  require(channels == 1 || channels == 3, kWhere,
+          "expected images uint8[batch, height, width, channels] with 1 or 3 channels; found ", channels);
+  require(channels == 3 || (spec.saturation.low == 1.0f && spec.saturation.high == 1.0f), kWhere,
+          "expected 3 channels for saturation; found ", channels, ". Leave saturation at [1, 1] for grey images");
+}
+
+ImageShape check_operands(const std::vector<int64_t>& images, const std::vector<int64_t>& sample_ids,
+                          const std::vector<int64_t>& seed, const std::vector<int64_t>& epoch) {
+  require(images.size() == 4, kWhere, "expected images uint8[batch, height, width, channels]; found shape ",
+          text_of(images));
+  require(sample_ids.size() == 1 && sample_ids[0] == images[0], kWhere, "expected sample_ids int64[", images[0],
+          "], one for each image; found shape ", text_of(sample_ids));
+  require(seed.empty(), kWhere, "expected a scalar seed int64[]; found shape ", text_of(seed));
+  require(epoch.empty(), kWhere, "expected a scalar epoch int64[]; found shape ", text_of(epoch));
+  require(1 <= images[1] && images[1] <= kMaxSide && 1 <= images[2] && images[2] <= kMaxSide, kWhere,
+          "expected an image height and width in 1..", kMaxSide, "; found ", images[1], "x", images[2]);
+  check_channels({}, images[3]);
+  return {static_cast<int32_t>(images[1]), static_cast<int32_t>(images[2]), static_cast<int32_t>(images[3])};
+}
+
 AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
   check_spec(spec);
-  require(input.channels == 1 || input.channels == 3, kWhere,
-          "expected images uint8[batch, height, width, channels] with 1 or 3 channels; found ", input.channels);
+  check_channels(spec, input.channels);
   require(1 <= input.height && input.height <= kMaxSide && 1 <= input.width && input.width <= kMaxSide, kWhere,
           "expected an image height and width in 1..", kMaxSide, "; found ", input.height, "x", input.width);
-  require(input.channels == 3 || (spec.saturation.low == 1.0f && spec.saturation.high == 1.0f), kWhere,
-          "expected 3 channels for saturation; found ", input.channels, ". Leave saturation at [1, 1] for grey images");
 
   AugmentPlan plan{};
   plan.spec = spec;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/base/batch_view.h"
 
@@ -81,6 +82,13 @@ struct AugmentPlan {
 
 // Checks values alone (ranges, finiteness). Raises Error.
 void check_spec(const AugmentSpec& spec);
+
+// Checks what is known from the number of channels alone. Raises Error.
+void check_channels(const AugmentSpec& spec, int64_t channels);
+
+// Checks the extents of the four operands (see augment.h) and returns the images' shape. Raises Error.
+ImageShape check_operands(const std::vector<int64_t>& images, const std::vector<int64_t>& sample_ids,
+                          const std::vector<int64_t>& seed, const std::vector<int64_t>& epoch);
 
 // Checks the spec against an input shape and returns the plan. Raises Error.
 AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input);

@@ -35,8 +35,8 @@ inline uint64_t permuted(uint64_t seed, uint32_t epoch, uint64_t size, uint64_t 
 // Writes the ids at positions [begin, begin + count) of the epoch's order.
 inline void sample_order(int64_t* ids, uint64_t seed, uint32_t epoch, int64_t size, int64_t begin, int64_t count) {
   require(size > 0, "sample_order", "expected a size of at least 1, found ", size);
-  require(0 <= begin && 0 <= count && begin + count <= size, "sample_order", "expected positions within [0, ", size,
-          "), found [", begin, ", ", begin + count, ")");
+  require(0 <= begin && 0 <= count && count <= size && begin <= size - count, "sample_order",
+          "expected positions within [0, ", size, "), found [", begin, ", ", begin + count, ")");
   for (int64_t i = 0; i < count; ++i) {
     ids[i] = static_cast<int64_t>(permuted(seed, epoch, static_cast<uint64_t>(size), static_cast<uint64_t>(begin + i)));
   }

@@ -1,0 +1,160 @@
+"""One training step of ResNet32 on CIFAR-10, batch 128, beside Keras, tf.function and PyTorch."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from itertools import count
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks.host_time import python_ms
+from benchmarks.images import batches_of, cifar
+from benchmarks.interleave import PACES, Samples, System, interleave, is_quick, mode
+from lambda_fast.augmenter.augment import augment, augment_numpy
+from lambda_fast.config import Config
+from lambda_fast.configs.cifar10 import recipe
+from lambda_fast.data.cifar10 import CLASS_NAMES
+from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
+from lambda_fast.inputter.order import Order
+from lambda_fast.modeler.image_classification_modeler import POLICIES, ImageClassificationModeler
+from lambda_fast.network import resnet32
+
+BATCH, IMAGES = 128, 4096
+PARAMETERS = 464_154
+SYSTEMS = ("lambda_fast", "keras_fit", "tf_function", "torch", "torch_compiled")
+WORK = "train_step_resnet32"
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray, str]:
+    return cifar(IMAGES)
+
+
+@pytest.fixture(scope="module")
+def host_time(data: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    mean, median = python_ms(*data[:2], tmp_path_factory.mktemp("run"))
+    return {"python_ms": mean, "python_ms_median": median}
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tuple[str, dict]:
+    precision = request.param
+    images, labels, _ = data
+    config = _config(precision)
+    augmented = _augmented_beforehand(images, config)
+    batches = (batches_of(augmented, BATCH), batches_of(labels, BATCH))
+    net = partial(_network, precision)
+    builders = {
+        "lambda_fast": partial(_modeler, images, labels, config),
+        "keras_fit": partial(_peer, "keras_fit", *batches, net, precision),
+        "tf_function": partial(_peer, "tf_function", *batches, net, precision),
+        "torch": partial(_peer, "torch_resnet32", *batches, precision, False),
+        "torch_compiled": partial(_torch_compiled, *batches, precision),
+    }
+    learned = []
+    samples = measure({name: partial(_checked, build, learned) for name, build in builders.items()})
+    for system, first in learned:
+        last = system.step()
+        assert math.isfinite(last) and last < first, f"{system.name}: loss {first} became {last}"
+    return precision, samples
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_train_step_resnet32(
+    train_samples: Any, system: str, data: Any, host_time: Any, record: Callable[..., None]
+):
+    """Peers get batches augmented beforehand; lambda_fast gathers and augments in its step."""
+    precision, samples = train_samples
+    facts = {"batch": BATCH, "images": data[2]}
+    if system == "lambda_fast":
+        facts |= host_time | _augmenter_share(data[0], _config(precision), samples[system])
+    record(samples[system], WORK, precision, **facts)
+
+
+def _config(precision: str) -> Config:
+    config = recipe()
+    modeler = dataclasses.replace(
+        config.modeler, precision=precision, schedule="constant", warmup_epochs=0.0
+    )
+    return dataclasses.replace(config, batch_size_per_gpu=BATCH, modeler=modeler)
+
+
+def _augmented_beforehand(images: np.ndarray, config: Config) -> np.ndarray:
+    ids = np.arange(len(images), dtype=np.int64)
+    return augment_numpy(images, ids, config.seed, 0, config.augmenter)
+
+
+def _network(precision: str) -> keras.Model:
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(POLICIES[precision])
+        keras.utils.set_random_seed(0)
+        return resnet32.net(len(CLASS_NAMES), (32, 32, 3))
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _modeler(images: np.ndarray, labels: np.ndarray, config: Config) -> System:
+    """inputter.batch and modeler.train_step, as the runner calls them; the loss is read."""
+    order = Order(samples=len(images), batch_size=BATCH, seed=0, shuffle=True, complete=False)
+    inputter = InMemoryInputter(images, labels, CLASS_NAMES, order)
+    modeler = ImageClassificationModeler(config, inputter, "train")
+    steps = count()
+
+    def step() -> float:
+        epoch, index = divmod(next(steps), inputter.steps_per_epoch)
+        return float(modeler.train_step(inputter.batch(epoch, index))["loss"])
+
+    variables = modeler.model.trainable_variables
+    return System(
+        name="lambda_fast",
+        step=step,
+        images=BATCH,
+        facts={
+            "precision": config.modeler.precision,
+            "parameters": sum(int(np.prod(variable.shape)) for variable in variables),
+        },
+    )
+
+
+def _peer(module: str, *arguments: Any) -> System:
+    return import_module(f"benchmarks.peers.{module}").train(*arguments)
+
+
+def _torch_compiled(*arguments: Any) -> System:
+    if is_quick():
+        pytest.skip("torch.compile takes a minute or two: left out in quick mode")
+    return _peer("torch_resnet32", *arguments, True)
+
+
+def _checked(build: Callable[[], System], learned: list[tuple[System, float]]) -> System:
+    """Before timing: the right number of parameters, and the loss of a network that knows nothing.
+
+    After timing the loss must have fallen.
+    """
+    system = build()
+    assert system.facts["parameters"] == PARAMETERS, system.facts
+    first = system.step()
+    assert 1.5 < first < 4.0, f"{system.name}: expected a loss about ln 10, found {first}"
+    learned.append((system, first))
+    return system
+
+
+def _augmenter_share(images: np.ndarray, config: Config, step: Samples) -> dict[str, float]:
+    """The augmenter alone, on a batch, beside the step that contains it."""
+    pixels, ids = tf.constant(images[:BATCH]), tf.range(BATCH, dtype=tf.int64)
+    seed = epoch = tf.constant(0, tf.int64)
+    precision = config.modeler.precision
+    alone = System(
+        name="augment",
+        step=lambda: augment(pixels, ids, seed, epoch, config.augmenter, precision),
+        images=BATCH,
+    )
+    seconds = interleave([alone], PACES[mode()])[0].step_seconds
+    return {"augment_ms": seconds * 1e3, "augment_share": seconds / step.step_seconds}

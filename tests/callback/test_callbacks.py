@@ -1,0 +1,147 @@
+"""What callbacks make of the steps they watch."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lambda_fast import callback
+from lambda_fast.build import find
+from lambda_fast.callback import Run, StepReport
+from lambda_fast.callback import train_speed as train_speed_module
+from lambda_fast.overrides import apply
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(tmp_path):
+    from lambda_fast.build import recipe
+
+    config = apply(
+        recipe("cifar10"), ["callback.log_every_n_iter=4", "callback.save_summary_steps=10"]
+    )
+    inputter = SimpleNamespace(steps_per_epoch=5, samples=50, batch_size=8)
+    modeler = SimpleNamespace(step=lambda: 0)
+    return Run(config, inputter, modeler, tmp_path, total_steps=13)
+
+
+def step(run, watching, seconds=0.5, **outputs):
+    run.step += 1
+    values = {"loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1} | outputs
+    report = StepReport(run.step, (run.step - 1) // 5, values, 8, seconds)
+    for one in watching:
+        one.after_step(run, report)
+
+
+def test_log_steps_and_epoch_ends(run):
+    logged, ended = [], []
+    for run.step in range(1, 14):
+        logged += [run.step] * run.is_log_step()
+        ended += [run.step] * run.is_epoch_end()
+    assert logged == [4, 8, 10, 12, 13]
+    assert ended == [5, 10]
+
+
+def test_loss_is_the_mean_since_the_last_report(run):
+    one = find("callback", "train_loss")(run.config)
+    for value in (4.0, 3.0, 2.0):
+        step(run, [one], loss=value)
+        assert "loss" not in run.metrics
+    step(run, [one], loss=1.0)
+    assert run.metrics["loss"] == 2.5
+    for value in (1.0, 1.0, 1.0, 5.0):
+        step(run, [one], loss=value)
+    assert run.metrics["loss"] == 2.0
+
+
+def test_speed_leaves_out_compiling_warming_up_and_pauses(run, monkeypatch):
+    clock = {"now": 0.0}
+    fake = SimpleNamespace(perf_counter=lambda: clock["now"])
+    monkeypatch.setattr(train_speed_module, "time", fake)
+    monkeypatch.setattr(callback, "time", fake)
+    one = find("callback", "train_speed")(run.config)
+    for seconds in (30.0, 5.0, 5.0):
+        clock["now"] += seconds
+        step(run, [one], seconds=seconds)
+    assert run.metrics == {"compile_seconds": 30.0}
+    clock["now"] += 2.0
+    step(run, [one])
+    assert run.metrics["images_per_second"] == 8 / 2.0
+    for _ in range(4):
+        clock["now"] += 1.0
+        step(run, [one])
+        with run.pause():
+            clock["now"] += 100.0
+    assert run.metrics["images_per_second"] == 4 * 8 / 4.0
+    assert run.metrics["mean_images_per_second"] == 5 * 8 / 6.0
+
+
+def test_metrics_of_steps_after_the_checkpoint_are_dropped(run):
+    lines = ['{"step": 4, "loss": 1}', '{"step": 8, "loss": 1}', '{"step": 12, "lo']
+    (run.model_dir / "metrics.jsonl").write_text("\n".join(lines))
+    run.step = 4
+    one = find("callback", "train_metrics")(run.config)
+    one.before_run(run)
+    for _ in range(4):
+        step(run, [one])
+    one.after_run(run)
+    one.close()
+    written = [
+        json.loads(line) for line in (run.model_dir / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert [line["step"] for line in written] == [4, 8, 8]
+    assert written[-1]["learning_rate"] == 0.1
+
+
+def test_the_progress_line_is_live_on_a_terminal(tmp_path):
+    """The whole command on a pseudo-terminal: one line that is drawn again and again."""
+    command = [sys.executable, ROOT / "tests" / "tiny_run.py", "train", "--config", "cifar10"]
+    for setting in ("epochs=1", "batch_size_per_gpu=20", f"model_dir={tmp_path}"):
+        command += ["--set", setting]
+    master, slave = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "140"}
+    with subprocess.Popen(
+        command, stdout=slave, stderr=slave, env=environment, cwd=ROOT
+    ) as process:
+        os.close(slave)
+        output = b""
+        while True:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not chunk:
+                break
+            output += chunk
+    os.close(master)
+    text = output.decode()
+    assert process.returncode == 0, text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "step 10/10" in plain
+    assert "epoch 1/1" in plain
+    assert "images/s" in plain
+    assert text.count("\x1b[2K") + text.count("\r") > 5  # drawn in place
+    assert "\x1b[?25h" in text  # the cursor is shown again
+    assert "evaluation images right" in plain
+
+
+def test_without_a_terminal_there_are_plain_lines(run, capsys):
+    one = find("callback", "train_progress")(run.config)
+    one.before_run(run)
+    run.metrics.update(loss=1.25, accuracy=0.5, images_per_second=100.0)
+    for _ in range(4):
+        step(run, [one])
+    run.say("[a] bracketed")
+    one.close()
+    lines = capsys.readouterr().out.splitlines()
+    expected = "step 4/13  epoch 1/30  loss 1.2500  accuracy 50.00%  100 images/s  0:00:01 left"
+    assert expected in lines
+    assert "[a] bracketed" in lines
+    assert not any("\x1b" in line for line in lines)
