@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/base/permutation.h"
 #include "core/base/thread_pool.h"
 #include "python/module.h"
 
@@ -121,7 +122,7 @@ py::dict draw_dict(std::array<int32_t, 3> shape, int64_t sample_id, int64_t seed
   using namespace py::literals;
   const AugmentPlan plan = make_plan(spec_from(fields), {shape[0], shape[1], shape[2]});
   const Draw dice =
-      draw(plan, {static_cast<uint64_t>(seed), static_cast<uint64_t>(sample_id), static_cast<uint32_t>(epoch)});
+      draw(plan, {static_cast<uint64_t>(seed), static_cast<uint64_t>(sample_id), checked_epoch(epoch, "draw")});
   return py::dict("window"_a = window_dict(dice.geometry.window), "flip"_a = dice.geometry.flip,
                   "cutout"_a = window_dict(dice.geometry.cutout), "brightness"_a = dice.colour.brightness,
                   "contrast"_a = dice.colour.contrast, "saturation"_a = dice.colour.saturation);

@@ -25,11 +25,12 @@ void add_random(py::module_& module) {
       "sample_order",
       [](int64_t seed, int64_t epoch, int64_t size, int64_t begin, int64_t count) {
         require(0 <= count && count <= size, "sample_order", "expected a count within [0, ", size, "]; found ", count);
+        const uint32_t key = checked_epoch(epoch, "sample_order");
         py::array_t<int64_t> ids(count);
         int64_t* out = ids.mutable_data();
         {
           const py::gil_scoped_release release;
-          sample_order(out, static_cast<uint64_t>(seed), static_cast<uint32_t>(epoch), size, begin, count);
+          sample_order(out, static_cast<uint64_t>(seed), key, size, begin, count);
         }
         return ids;
       },

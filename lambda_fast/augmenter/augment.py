@@ -29,9 +29,15 @@ def augment(
         A tensor of `dtype`, [batch, spec.height or height, spec.width or width, channels].
 
     Raises:
+        TypeError: for numpy images of another dtype.
         ValueError: in a graph, for shapes, types or fields that do not fit.
         tf.errors.InvalidArgumentError: the same in eager mode.
     """
+    if isinstance(images, np.ndarray) and images.dtype != np.uint8:  # TensorFlow would cast it
+        raise TypeError(
+            "[augment] expected images uint8[batch, height, width, channels]; found "
+            f"{images.dtype}{list(images.shape)}"
+        )
     return native.ops().lambda_fast_augment(
         images=images, sample_ids=sample_ids, seed=seed, epoch=epoch, T=dtype, **spec.fields()
     )

@@ -102,7 +102,9 @@ class ImageClassificationModeler:
                 smoothing = config.label_smoothing
                 targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
-        grads = tape.gradient(loss, [variable.value for variable in variables])
+            # A network may bring penalties of its own; they steer the update and are not reported.
+            objective = tf.add_n([loss, *self.model.losses])
+        grads = tape.gradient(objective, [variable.value for variable in variables])
         if config.weight_decay > 0:
             grads = [
                 grad + config.weight_decay * variable.value if len(variable.shape) > 1 else grad

@@ -133,14 +133,14 @@ void test_refusals() {
   check_refused("flip as a probability", [&] { make_plan(spec, {4, 4, 3}); });
   spec = {};
   spec.std[1] = 0;
-  check_refused("std of at least", [&] { make_plan(spec, {4, 4, 3}); });
+  check_refused("std in [1e-6, 1e30]", [&] { make_plan(spec, {4, 4, 3}); });
   spec = {};
   spec.contrast = {1.5f, 0.5f};
   check_refused("contrast as [low, high]", [&] { make_plan(spec, {4, 4, 3}); });
   Crop crop;
   check_refused("crop to be one of center, random, random_resized", [&] { parse_name("middle", &crop); });
   int64_t id;
-  check_refused("positions within [0, 5)", [&] { sample_order(&id, 0, 0, 5, 5, 1); });
+  check_refused("positions within [0, 5), found 1 from 5", [&] { sample_order(&id, 0, 0, 5, 5, 1); });
 }
 
 void test_permutation() {

@@ -41,23 +41,28 @@ BAD_SPECS = [
     ({"normalize": "unit"}, "normalize to be one of none, channels, image", "'unit'"),
     ({"mean": (0.0, INFINITY, 0.0)}, "a finite mean", r"mean\[1\] = inf"),
     ({"mean": (0.0, 0.0)}, "another type for 'mean'", r"\(0.0, 0.0\)"),
-    ({"std": (1.0, 1.0, 0.0)}, "std of at least 1e-6", r"std\[2\] = 0"),
-    ({"std": (-1.0, 1.0, 1.0)}, "std of at least 1e-6", r"std\[0\] = -1"),
-    ({"std": (1.0, NAN, 1.0)}, "std of at least 1e-6", r"std\[1\] = nan"),
+    ({"std": (1.0, 1.0, 0.0)}, r"std in \[1e-6, 1e30\]", r"std\[2\] = 0"),
+    ({"std": (-1.0, 1.0, 1.0)}, r"std in \[1e-6, 1e30\]", r"std\[0\] = -1"),
+    ({"std": (1.0, NAN, 1.0)}, r"std in \[1e-6, 1e30\]", r"std\[1\] = nan"),
     ({"cutout": -2}, "cutout in 0", "-2"),
     ({"cutout": 2**40}, "another type for 'cutout'", "1099511627776"),
 ]
 
+SHAPE, ONE_EACH = r"images uint8\[batch, height, width, channels\]; ", r"sample_ids int64\[2\], one"
 BAD_ARRAYS = [
-    (IMAGES[0], IDS, r"images uint8\[batch, height, width, channels\]", "3 dimensions"),
-    (IMAGES[None], IDS[:1], r"images uint8\[batch, height, width, channels\]", "5 dimensions"),
+    (IMAGES[0], IDS, SHAPE, r"shape \[4,6,3\]"),
+    (IMAGES[None], IDS[:1], SHAPE, r"shape \[1,2,4,6,3\]"),
+    (IMAGES[0, 0, 0, 0], IDS, SHAPE, r"shape \[\]"),
     (IMAGES[..., :2].copy(), IDS, "with 1 or 3 channels", "2"),
     (np.zeros((2, 4, 6, 4), np.uint8), IDS, "with 1 or 3 channels", "4"),
+    (np.zeros((2, 4, 6, 0), np.uint8), IDS, "with 1 or 3 channels", "0"),
+    (np.zeros((0, 4, 6, 2**32 + 3), np.uint8), IDS[:0], "with 1 or 3 channels", "4294967299"),
     (np.zeros((2, 0, 6, 3), np.uint8), IDS, "an image height and width in 1", "0x6"),
-    (IMAGES, IDS[:1], r"sample_ids int64\[2\]", ""),
-    (IMAGES, np.arange(3), r"sample_ids int64\[2\]", ""),
-    (IMAGES, IDS[:, None], r"sample_ids int64\[2\]", ""),
-    (IMAGES, 0, r"sample_ids int64\[2\]", ""),
+    (np.zeros((0, 4, 2**32 + 6, 3), np.uint8), IDS[:0], "height and width in 1", "4x4294967302"),
+    (IMAGES, IDS[:1], ONE_EACH, r"shape \[1\]"),
+    (IMAGES, np.arange(3), ONE_EACH, r"shape \[3\]"),
+    (IMAGES, IDS[:, None], ONE_EACH, r"shape \[2,1\]"),
+    (IMAGES, 0, ONE_EACH, r"shape \[\]"),
 ]
 
 
@@ -138,3 +143,18 @@ def test_no_images():
     output = augment_numpy(IMAGES[:0], IDS[:0], 0, 0, AugmentSpec(height=3, pad=1, crop="random"))
     assert output.shape == (0, 3, 6, 3)
     assert output.dtype == np.float32
+
+
+@pytest.mark.parametrize("epoch", [-1, 2**32])
+def test_epochs_beyond_the_counter(epoch):
+    with pytest.raises(ValueError, match=rf"epoch in \[0, 2\^32\), found {epoch}"):
+        augment_numpy(IMAGES, IDS, 0, epoch, AugmentSpec())
+    with pytest.raises(ValueError, match=rf"epoch in \[0, 2\^32\), found {epoch}"):
+        native.core().sample_order(0, epoch, 10, 0, 10)
+
+
+def test_float_images_are_not_cast_in_silence():
+    from lambda_fast.augmenter.augment import augment
+
+    with pytest.raises(TypeError, match=r"\[augment\] expected images uint8.*found float32"):
+        augment(IMAGES.astype(np.float32), IDS, 0, 0, AugmentSpec())

@@ -169,4 +169,4 @@ def test_the_bytes_of_the_cpu_through_jax(through_jax, name, dtype):
 
 def test_errors_through_jax(through_jax):
     assert "[augment] expected flip as a probability" in through_jax["errors"]["value"]
-    assert "[augment] expected one sample id for each" in through_jax["errors"]["ids"]
+    assert "[augment] expected sample_ids int64[5], one for each" in through_jax["errors"]["ids"]

@@ -24,11 +24,11 @@ ERRORS = {
     "name": "expected crop to be one of center, random, random_resized; found 'middle'",
     "length": "expected 3 values for 'mean'; found 2",
     "value": "expected flip as a probability in [0, 1]; found 1.5",
-    "ids": "expected one sample id for each of 5 images; found 3",
+    "ids": "expected sample_ids int64[5], one for each image; found shape [3]",
     "channels": "with 1 or 3 channels; found 2",
     "crop": "expected a crop of at most 32x32",
     "output_dtype": "expected an output of float32 or bfloat16; found",
-    "output_shape": "expected an output of shape [5, 32, 32, 3]; found",
+    "output_shape": "expected an output of shape [5,32,32,3]; found",
 }
 
 

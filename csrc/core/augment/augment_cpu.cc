@@ -10,6 +10,7 @@
 #include "core/augment/colour.h"
 #include "core/augment/pixel.h"
 #include "core/augment/rows.h"
+#include "core/base/permutation.h"
 
 namespace lambda_fast {
 namespace {
@@ -178,7 +179,7 @@ class ImageWorker {
 void augment_cpu(FloatBatchView output, const ImageBatchView& images, EpochKeyView key, const AugmentPlan& plan,
                  const Context& context) {
   const uint64_t seed = static_cast<uint64_t>(*key.seed);
-  const uint32_t epoch = static_cast<uint32_t>(*key.epoch);
+  const uint32_t epoch = checked_epoch(*key.epoch, "augment");
   // Small enough for a fair share, large enough (about 32,000 values) that taking a piece costs nothing beside it.
   const int64_t threads = context.executor ? context.executor->threads() : 1;
   const int64_t grain =

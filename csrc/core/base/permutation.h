@@ -12,6 +12,12 @@
 
 namespace lambda_fast {
 
+// The epoch as the counter carries it. Values that come from device memory are taken as they are.
+inline uint32_t checked_epoch(int64_t epoch, const char* where) {
+  require(0 <= epoch && epoch < (int64_t{1} << 32), where, "expected an epoch in [0, 2^32), found ", epoch);
+  return static_cast<uint32_t>(epoch);
+}
+
 inline constexpr int kFeistelRounds = 8;
 
 // The sample id at `position` of epoch `epoch`; 0 <= position < size.
@@ -36,7 +42,7 @@ inline uint64_t permuted(uint64_t seed, uint32_t epoch, uint64_t size, uint64_t 
 inline void sample_order(int64_t* ids, uint64_t seed, uint32_t epoch, int64_t size, int64_t begin, int64_t count) {
   require(size > 0, "sample_order", "expected a size of at least 1, found ", size);
   require(0 <= begin && 0 <= count && count <= size && begin <= size - count, "sample_order",
-          "expected positions within [0, ", size, "), found [", begin, ", ", begin + count, ")");
+          "expected positions within [0, ", size, "), found ", count, " from ", begin);
   for (int64_t i = 0; i < count; ++i) {
     ids[i] = static_cast<int64_t>(permuted(seed, epoch, static_cast<uint64_t>(size), static_cast<uint64_t>(begin + i)));
   }
