@@ -126,7 +126,7 @@ def _op_in_tf_data(images: np.ndarray, batch: int, spec: AugmentSpec) -> System:
         name="lambda_fast+tf.data",
         step=lambda: next(steps),
         images=batch,
-        settle=PREFETCHED,
+        prefetched=PREFETCHED,
         facts={"how": "the op in a tf.data map"},
     )
 

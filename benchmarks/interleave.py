@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 QUIET_SECONDS = 0.15  # lets the previous system's prefetching and spinning threads come to rest
-SETTLE_SECONDS = 0.1  # untimed steps before each block; they fill the caches again
-PREFETCHED = 8  # more steps than any peer's pipeline here holds ready: so many settle it
+SETTLE_SECONDS = 0.1  # of untimed steps before each block, which fill the caches again
+PREFETCHED = 8  # more steps than any pipeline here holds ready
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class System:
         name: as reports show it.
         step: does one unit of the work; returns when its result lies in memory.
         images: that a step works on.
-        settle: least number of untimed steps before a block, and half of the least number in it.
-            `PREFETCHED` for pipelines, so that no block is served from what lay ready.
+        prefetched: steps whose results a pipeline may hold ready. So many are taken from it before
+            each block, and a block is at least twice as long.
         as_array: turns a step's result into an array, for checks; never timed.
         facts: more to record: the variant, the precision.
     """
@@ -36,7 +36,7 @@ class System:
     name: str
     step: Callable[[], Any]
     images: int
-    settle: int = 1
+    prefetched: int = 0
     as_array: Callable[[Any], np.ndarray] = np.asarray
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -79,6 +79,8 @@ class Samples:
     @property
     def spread(self) -> float:
         """Interquartile range of the blocks over their median."""
+        if len(self.seconds) < 2:
+            return 0.0
         low, middle, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
         return (high - low) / middle
 
@@ -106,40 +108,38 @@ def interleave(systems: Sequence[System], pace: Pace) -> list[Samples]:
     Returns:
         The samples of each system, in the order given.
     """
-    steps = [_steps_per_block(system, pace.seconds) for system in systems]
+    plans = [_plan(system, pace.seconds) for system in systems]
     seconds: list[list[float]] = [[] for _ in systems]
     for _ in range(pace.rounds):
-        for system, count, found in zip(systems, steps, seconds, strict=True):
+        for system, (settle, steps), found in zip(systems, plans, seconds, strict=True):
+            gc.collect()
             time.sleep(QUIET_SECONDS)
-            _settle(system)
-            found.append(_block(system, count))
+            _block(system, settle)
+            found.append(_block(system, steps))
     return [
-        Samples(system, count, tuple(found))
-        for system, count, found in zip(systems, steps, seconds, strict=True)
+        Samples(system, steps, tuple(found))
+        for system, (_, steps), found in zip(systems, plans, seconds, strict=True)
     ]
 
 
-def _steps_per_block(system: System, seconds: float) -> int:
-    """Warms up (which compiles, and fills caches), then fits the steps to the time."""
-    system.step()
-    _settle(system)
+def _plan(system: System, seconds: float) -> tuple[int, int]:
+    """Warms up, which compiles and fills caches; then fits two numbers of steps to the time.
+
+    Returns:
+        Untimed steps before a block, and the steps in it. A step that takes longer than
+        `SETTLE_SECONDS` by itself needs none before it.
+    """
+    _block(system, 1 + system.prefetched)
     count = 1
-    while (took := _block(system, count)) < min(seconds, 0.05):
+    while (took := _block(system, count)) < min(seconds, SETTLE_SECONDS):
         count *= 2
-    return max(1, 2 * system.settle, round(seconds * count / took))
-
-
-def _settle(system: System) -> None:
-    begin = time.perf_counter()
-    for _ in range(system.settle):
-        system.step()
-    while system.settle and time.perf_counter() - begin < SETTLE_SECONDS:
-        system.step()
+    step = took / count
+    settle = max(system.prefetched, int(SETTLE_SECONDS / step))
+    return settle, max(1, 2 * system.prefetched, round(seconds / step))
 
 
 def _block(system: System, steps: int) -> float:
     step = system.step
-    gc.collect()
     gc.disable()
     try:
         begin = time.perf_counter()

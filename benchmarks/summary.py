@@ -15,7 +15,7 @@ OURS = "lambda_fast"
 PEER_PACKAGES = ("torch", "nvidia-dali-cuda120")
 UNITS = {
     "bandwidth_share": "{:.1%} of bandwidth",
-    "augment_share": "augmenter {:.1%} of step",
+    "augment_share": "augmenter {:.2%} of step",
     "python_ms": "Python {:.2f} ms a step",
 }
 

@@ -101,7 +101,7 @@ def _system(pipeline: Any, batch: int, how: str) -> System:
         name="dali",
         step=lambda: pipeline.run()[0],
         images=batch,
-        settle=PREFETCHED,
+        prefetched=PREFETCHED,
         as_array=lambda output: output.as_array(),
         facts={"how": how},
     )

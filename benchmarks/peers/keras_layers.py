@@ -59,5 +59,9 @@ def _system(
     batches = tf.data.Dataset.from_tensor_slices(batches_of(images, batch)).repeat()
     steps = iter(batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE).prefetch(PREFETCH))
     return System(
-        name="keras", step=lambda: next(steps), images=batch, settle=PREFETCHED, facts={"how": how}
+        name="keras",
+        step=lambda: next(steps),
+        images=batch,
+        prefetched=PREFETCHED,
+        facts={"how": how},
     )

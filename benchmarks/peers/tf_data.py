@@ -51,7 +51,7 @@ def _batch_by_batch(images: np.ndarray, batch: int, function: Function) -> Itera
 
 def _system(name: str, steps: Iterator[tf.Tensor], batch: int, how: str) -> System:
     return System(
-        name=name, step=lambda: next(steps), images=batch, settle=PREFETCHED, facts={"how": how}
+        name=name, step=lambda: next(steps), images=batch, prefetched=PREFETCHED, facts={"how": how}
     )
 
 

@@ -30,6 +30,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.second_norm.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[batch, channels, height, width] to [batch, grown, height / stride, width / stride]."""
         y = functional.relu(self.first_norm(self.first(x)), inplace=True)
         y = self.second_norm(self.second(y))
         if self.stride > 1:

@@ -25,7 +25,7 @@ def recipe() -> Config:
         modeler=ModelerConfig(
             network="resnet32",
             learning_rate=0.1,
-            warmup_epochs=1.0,
+            warmup_epochs=5.0,
             schedule="cosine",
             weight_decay=5e-4,
         ),
