@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 
 from benchmarks import summary
 from benchmarks.interleave import PACES, Pace, Samples, System, interleave, mode
+from benchmarks.quiet import Watch
 
-Measure = Callable[[Mapping[str, Callable[[], System]]], dict[str, Samples]]
+Measure = Callable[[Mapping[str, Callable[[], System]]], dict[str, Samples | str]]
 RESULTS = pytest.StashKey[list[summary.Row]]()
 
 
@@ -41,8 +43,10 @@ def measure(request: pytest.FixtureRequest) -> Measure:
             except pytest.skip.Exception as reason:
                 absent[name] = str(reason)
         once = request.config.getoption("benchmark_disable")
-        samples = interleave(list(systems.values()), Pace(1, 0.0) if once else PACES[mode()])
-        return absent | dict(zip(systems, samples, strict=True))
+        with Watch() as watch:
+            samples = interleave(list(systems.values()), Pace(1, 0.0) if once else PACES[mode()])
+        measured = [replace(found, others=watch.others) for found in samples]
+        return absent | dict(zip(systems, measured, strict=True))
 
     return run
 
@@ -69,6 +73,7 @@ def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
             "system": system.name,
             "images_per_second": samples.images_per_second,
             "spread": samples.spread,
+            "others": samples.others,
             "mode": mode(),
             **system.facts,
             **facts,

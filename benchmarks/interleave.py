@@ -60,11 +60,13 @@ class Samples:
         system: it.
         steps: in each block.
         seconds: of each block, one a round.
+        others: share of the machine that other processes used meanwhile, where known.
     """
 
     system: System
     steps: int
     seconds: tuple[float, ...]
+    others: float | None = None
 
     @property
     def images_per_second(self) -> float:

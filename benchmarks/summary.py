@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.interleave import Samples
+from benchmarks.quiet import DISTURBED
 
 OURS = "lambda_fast"
 PEER_PACKAGES = ("torch", "nvidia-dali-cuda120")
@@ -67,6 +68,13 @@ def text(rows: Sequence[Row], machine: Mapping[str, Any], mode: str) -> str:
         "interleaved blocks; spread: interquartile range / median",
         highlight=False,
     )
+    others = max(row.samples.others or 0.0 for row in rows)
+    if others > DISTURBED:
+        console.print(
+            f"Not a quiet run: other processes used up to {others:.0%} of the machine. Peers whose "
+            "threads wait for one another by spinning, PyTorch's first of all, suffer most.",
+            highlight=False,
+        )
     return console.file.getvalue()
 
 

@@ -1,9 +1,7 @@
 """ResNet-32 for CIFAR (He et al., 2015, arXiv:1512.03385, section 4.2).
 
 Three stages of five residual blocks with 16, 32 and 64 channels, and shortcuts without parameters
-(option A: strided identity, new channels zero): 464,154 trainable parameters. The last
-normalisation of each block starts at zero, so that blocks start as identities (Goyal et al., 2017,
-arXiv:1706.02677, section 5.1).
+(option A: strided identity, new channels zero): 464,154 trainable parameters.
 """
 
 import keras
@@ -45,7 +43,7 @@ def _block(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras
         )
     x = _normalisation(_convolution(x, channels, stride, f"{name}_1"), f"{name}_1")
     x = layers.ReLU(name=f"{name}_1_relu")(x)
-    x = _normalisation(_convolution(x, channels, 1, f"{name}_2"), f"{name}_2", gamma="zeros")
+    x = _normalisation(_convolution(x, channels, 1, f"{name}_2"), f"{name}_2")
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, shortcut]))
 
 
@@ -61,7 +59,5 @@ def _convolution(x: keras.KerasTensor, channels: int, stride: int, name: str) ->
     )(x)
 
 
-def _normalisation(x: keras.KerasTensor, name: str, gamma: str = "ones") -> keras.KerasTensor:
-    return layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm"
-    )(x)
+def _normalisation(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
