@@ -48,11 +48,15 @@ def _block(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras
 
 
 def _convolution(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:
+    if stride > 1:
+        # One pixel on each side, so that windows are centred where the shortcut takes its pixels;
+        # "same" would pad even sizes on the right alone.
+        x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
     return layers.Conv2D(
         channels,
         3,
         strides=stride,
-        padding="same",
+        padding="same" if stride == 1 else "valid",
         use_bias=False,
         kernel_initializer="he_normal",
         name=f"{name}_conv",
