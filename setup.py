@@ -1,6 +1,7 @@
 """Builds csrc/ with CMake and puts the libraries beside lambda_fast/native."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ class CMakeBuild(build_ext):
         subprocess.run(
             [
                 *("cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja"),
+                # Named each time: build/ may remember those of an isolated build that is gone.
+                f"-DCMAKE_MAKE_PROGRAM={shutil.which('ninja')}",
                 f"-DPython_EXECUTABLE={sys.executable}",
                 f"-DLAMBDA_FAST_OUTPUT={output}",
                 f"-DLAMBDA_FAST_TF={choice('LAMBDA_FAST_TF', 'ON', ('ON', 'OFF'))}",

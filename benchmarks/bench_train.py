@@ -1,7 +1,6 @@
 """One training step of ResNet32 on CIFAR-10, batch 128, beside Keras, tf.function and PyTorch."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -27,6 +26,8 @@ from lambda_fast.network import resnet32
 
 BATCH, IMAGES = 128, 4096
 PARAMETERS = 464_154
+LEARNING_RATE = 0.01
+LATER = 20  # at most so many steps after timing until one has a lower loss than the first step had
 SYSTEMS = ("lambda_fast", "keras_fit", "tf_function", "torch", "torch_compiled")
 WORK = "train_step_resnet32"
 
@@ -52,16 +53,16 @@ def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tu
     net = partial(_network, precision)
     builders = {
         "lambda_fast": partial(_modeler, images, labels, config),
-        "keras_fit": partial(_peer, "keras_fit", *batches, net, precision),
-        "tf_function": partial(_peer, "tf_function", *batches, net, precision),
-        "torch": partial(_peer, "torch_resnet32", *batches, precision, False),
-        "torch_compiled": partial(_torch_compiled, *batches, precision),
+        "keras_fit": partial(_peer, "keras_fit", *batches, net, precision, LEARNING_RATE),
+        "tf_function": partial(_peer, "tf_function", *batches, net, precision, LEARNING_RATE),
+        "torch": partial(_peer, "torch_resnet32", *batches, precision, LEARNING_RATE, False),
+        "torch_compiled": partial(_torch_compiled, *batches, precision, LEARNING_RATE),
     }
     learned = []
     samples = measure({name: partial(_checked, build, learned) for name, build in builders.items()})
     for system, first in learned:
-        last = system.step()
-        assert math.isfinite(last) and last < first, f"{system.name}: loss {first} became {last}"
+        falls = any(system.step() < first for _ in range(LATER))
+        assert falls, f"{system.name}: expected the loss to fall from {first}"
     return precision, samples
 
 
@@ -80,7 +81,11 @@ def test_train_step_resnet32(
 def _config(precision: str) -> Config:
     config = recipe()
     modeler = dataclasses.replace(
-        config.modeler, precision=precision, schedule="constant", warmup_epochs=0.0
+        config.modeler,
+        precision=precision,
+        learning_rate=LEARNING_RATE,
+        schedule="constant",
+        warmup_epochs=0.0,
     )
     return dataclasses.replace(config, batch_size_per_gpu=BATCH, modeler=modeler)
 
@@ -134,10 +139,7 @@ def _torch_compiled(*arguments: Any) -> System:
 
 
 def _checked(build: Callable[[], System], learned: list[tuple[System, float]]) -> System:
-    """Before timing: the right number of parameters, and the loss of a network that knows nothing.
-
-    After timing the loss must have fallen.
-    """
+    """Before timing: the right number of parameters, a loss near ln 10; afterwards it must fall."""
     system = build()
     assert system.facts["parameters"] == PARAMETERS, system.facts
     first = system.step()

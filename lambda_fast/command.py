@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import fcntl
 import sys
 from collections.abc import Callable, Iterator
@@ -43,9 +44,10 @@ def parse(command: str, description: str, arguments: list[str] | None) -> Config
         "--print-config", action="store_true", help="prints all fields as PATH=VALUE and exits"
     )
     options = parser.parse_args(arguments)
-    if options.data_dir is not None:
-        options.assignments.append(f"inputter.data_dir={options.data_dir}")
     config = overrides.apply(recipe(options.config), options.assignments)
+    if options.data_dir is not None:
+        inputter = dataclasses.replace(config.inputter, data_dir=options.data_dir)
+        config = dataclasses.replace(config, inputter=inputter)
     config.check()
     if options.print_config:
         print(*overrides.lines(config), sep="\n")
@@ -71,7 +73,7 @@ def own_folder(folder: Path) -> Iterator[Path]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise ConfigError(
                 f"[model_dir] expected {folder} for this run alone, found another run at work in "
                 "it. Wait for it, or choose another with --set model_dir=DIR"
@@ -80,7 +82,9 @@ def own_folder(folder: Path) -> Iterator[Path]:
 
 
 def main(body: Callable[[], int]) -> int:
-    """Runs a command; a `UserError` is printed in one line, without a traceback.
+    """Runs a command; what a person can mend is printed in one line, without a traceback.
+
+    That is each `UserError`, and what the system or TensorFlow refuses: files, memory.
 
     Returns:
         The exit code: 0, 2 for an error, 130 after Ctrl-C.
@@ -90,6 +94,14 @@ def main(body: Callable[[], int]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except OSError as error:
+        print(f"error: [system] {error}", file=sys.stderr)
+        return EXIT_ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Exception as error:
+        if not type(error).__module__.startswith("tensorflow.python.framework.errors"):
+            raise
+        print(f"error: [tensorflow] {str(error).splitlines()[0]}", file=sys.stderr)
+        return EXIT_ERROR

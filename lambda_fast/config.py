@@ -41,7 +41,7 @@ class ModelerConfig:
         precision: of the computation; variables, statistics and loss stay float32.
         optimizer: SGD with `momentum`, with Nesterov's look-ahead if `nesterov`.
         learning_rate: its peak, at the end of the warm-up.
-        warmup_epochs: linear from 0 to the peak; may be a fraction.
+        warmup_epochs: the rate rises linearly to the peak; may be a fraction.
         schedule: after the warm-up: `cosine` to 0 at the end of the run (Loshchilov and Hutter,
             2016, arXiv:1608.03983), `piecewise`, or `constant`.
         boundaries: for `piecewise`, the epochs at which the rate is multiplied by `decay`.

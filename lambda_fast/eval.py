@@ -45,6 +45,7 @@ def evaluate(config: Config) -> dict[str, float | int | str]:
     import_tensorflow()
     inputter = find("inputter", config.inputter.name)(config, "eval")
     modeler = find("modeler", config.modeler.name)(config, inputter, "eval")
+    checkpoint.check_facts(path, found.facts, modeler.image_facts())
     modeler.restore(path, found.values)
     result = one_pass(inputter, modeler)
     values = {

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -96,7 +97,7 @@ def _literal(text: str) -> Any:
         return text.lower() == "true"
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         # Words without quotes, so that names=train_basic,train_loss needs none.
         return tuple(word.strip() for word in text.split(",")) if "," in text else text
 
@@ -108,7 +109,11 @@ def _convert(expected: Any, value: Any) -> Any:
     if expected is int:
         return value if isinstance(value, int) else None
     if expected is float:
-        return float(value) if isinstance(value, int | float) else None
+        try:
+            number = float(value) if isinstance(value, int | float) else math.nan
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
     if expected is str:
         return value if isinstance(value, str) else None
     if typing.get_origin(expected) is tuple:

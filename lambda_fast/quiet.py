@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -29,10 +30,14 @@ def stderr_held_back() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow; TF_CPP_MIN_LOG_LEVEL=0 in the environment shows its notes."""
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+    """Imports TensorFlow; TF_CPP_MIN_LOG_LEVEL=0 in the environment shows its notes.
+
+    Without a value of the user's, its errors are shown where there is an NVIDIA driver. Elsewhere
+    they would only tell that there is none.
+    """
+    driver = Path("/proc/driver/nvidia").exists()
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if driver else "3") == "0":
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     with stderr_held_back():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401

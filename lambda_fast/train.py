@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 import sys
 import time
 from typing import Any
@@ -23,7 +22,7 @@ from lambda_fast.quiet import import_tensorflow
 
 
 def train(config: Config) -> Run:
-    """Trains, and writes `<model_dir>/summary.json` unless the run was stopped or had no step left.
+    """Trains, and writes `<model_dir>/summary.json` when the last step is done.
 
     Raises:
         UserError: what is wrong, and what to do.
@@ -32,9 +31,10 @@ def train(config: Config) -> Run:
     with command.own_folder(config.model_path()) as folder:
         import_tensorflow()
         run = find("runner", config.runner.name)(config).run()
-        if run.stopping is None and run.step > run.first_step:
+        path = folder / "summary.json"
+        if run.is_complete() and (run.step > run.first_step or not path.exists()):
             content = json.dumps(summary(run, time.perf_counter() - begin), indent=2)
-            write_atomically(folder / "summary.json", f"{content}\n".encode())
+            write_atomically(path, f"{content}\n".encode())
     return run
 
 
@@ -62,16 +62,17 @@ def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns the exit code."""
     run = train(command.parse("train", __doc__.splitlines()[0], arguments))
-    if run.stopping is not None:
-        again = "Run the same command again to go on"
-        print(f"stopped by {run.stopping} at step {run.step}; saved. {again}", file=sys.stderr)
-        return command.EXIT_INTERRUPTED if run.stopping == signal.SIGINT.name else 0
+    if not run.is_complete():
+        print(
+            f"stopped by {run.stopping} at step {run.step}. Run the same command again to go on",
+            file=sys.stderr,
+        )
+        return command.EXIT_INTERRUPTED
     speed = run.metrics.get("mean_images_per_second")
     if speed is not None:
         compiled = run.metrics["compile_seconds"]
         print(f"{speed:,.0f} images/s; the first step, with compiling, took {compiled:.1f} s")
-    if run.step > run.first_step:
-        print(f"summary: {run.model_dir / 'summary.json'}")
+    print(f"summary: {run.model_dir / 'summary.json'}")
     return 0
 
 

@@ -10,7 +10,11 @@ from benchmarks.interleave import System, is_quick
 
 
 def train(
-    images: np.ndarray, labels: np.ndarray, net: Callable[[], keras.Model], precision: str
+    images: np.ndarray,
+    labels: np.ndarray,
+    net: Callable[[], keras.Model],
+    precision: str,
+    learning_rate: float,
 ) -> System:
     """A step is one `fit` over several batches, which hides the cost of entering `fit`.
 
@@ -21,10 +25,11 @@ def train(
         labels: int32 [batches, batch].
         net: makes the network, in the precision asked for.
         precision: to record.
+        learning_rate: a constant.
     """
     model = net()
     model.compile(
-        optimizer=keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+        optimizer=keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

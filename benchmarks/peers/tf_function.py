@@ -11,12 +11,16 @@ from benchmarks.interleave import System
 
 
 def train(
-    images: np.ndarray, labels: np.ndarray, net: Callable[[], keras.Model], precision: str
+    images: np.ndarray,
+    labels: np.ndarray,
+    net: Callable[[], keras.Model],
+    precision: str,
+    learning_rate: float,
 ) -> System:
     """Forward, backward and update; arguments as in `keras_fit.train`."""
     model = net()
     variables = model.trainable_variables
-    optimizer = keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)
+    optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True)
     optimizer.build(variables)
 
     @tf.function

@@ -57,20 +57,23 @@ def resnet32() -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def train(images: np.ndarray, labels: np.ndarray, precision: str, compiled: bool) -> System:
-    """Forward, backward and update, weight decay included; arguments as in `keras_fit.train`.
+def train(
+    images: np.ndarray, labels: np.ndarray, precision: str, learning_rate: float, compiled: bool
+) -> System:
+    """Forward, backward and update, weight decay included.
 
     Args:
         images: float32 [batches, batch, 32, 32, 3], augmented beforehand.
         labels: int32 [batches, batch].
         precision: float32 or bfloat16.
+        learning_rate: a constant.
         compiled: through torch.compile.
     """
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     network = resnet32()
     forward = torch.compile(network) if compiled else network
     optimizer = torch.optim.SGD(
-        network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+        network.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
     pixels = torch.from_numpy(images).permute(0, 1, 4, 2, 3)  # NHWC in memory: channels-last
     assert pixels[0].is_contiguous(memory_format=torch.channels_last)

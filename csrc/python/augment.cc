@@ -4,7 +4,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <array>
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/permutation.h"

@@ -1,7 +1,5 @@
-// The module `lambda_fast._core`: the native engine for numpy, and what Python must know of the build.
+// The module `lambda_fast.native._core`: the native engine for numpy, and what Python must know of the build.
 #include "python/module.h"
-
-#include <cstdlib>
 
 #include "core/augment/augment.h"
 #include "core/base/error.h"

@@ -1,4 +1,5 @@
 // LambdaFast>Augment for eager, graph and tf.data: its definition, shape function and kernels.
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -74,13 +75,15 @@ absl::Status infer_shape(InferenceContext* c) {
   }
   return guarded([&] {
     const AugmentSpec spec = spec_from(c);
-    check_spec(spec);
     DimensionHandle height = c->Dim(images, 1), width = c->Dim(images, 2);
     const DimensionHandle channels = c->Dim(images, 3);
-    if (c->ValueKnown(channels)) check_channels(spec, c->Value(channels));
-    if (c->ValueKnown(height) && c->ValueKnown(width) && c->ValueKnown(channels)) {
-      make_plan(spec, check_operands({0, c->Value(height), c->Value(width), c->Value(channels)}, {0}, {}, {}));
-    }
+    // What is unknown is taken as something that fits, so that what is known is checked by itself.
+    const auto known = [&](DimensionHandle dimension, int64_t fitting) {
+      return c->ValueKnown(dimension) ? c->Value(dimension) : fitting;
+    };
+    make_plan(spec, check_operands({0, known(height, std::max(1, spec.height)), known(width, std::max(1, spec.width)),
+                                    known(channels, 3)},
+                                   {0}, {}, {}));
     if (spec.height > 0) height = c->MakeDim(spec.height);
     if (spec.width > 0) width = c->MakeDim(spec.width);
     c->set_output(0, c->MakeShape({count, height, width, channels}));
@@ -99,24 +102,26 @@ tensorflow::register_op::OpDefBuilderWrapper define_augment() {
 
 const auto kRegistered = tensorflow::InitOnStartupMarker{} << define_augment();
 
-void run(OpKernelContext* c, const AugmentSpec& spec, decltype(augment_cpu)* augment, const Context& context) {
+absl::Status run(OpKernelContext* c, const AugmentSpec& spec, decltype(augment_cpu)* augment, const Context& context) {
   const Tensor &images = c->input(0), &ids = c->input(1), &seed = c->input(2), &epoch = c->input(3);
   const auto extents = [](const Tensor& tensor) {
     const auto sizes = tensor.shape().dim_sizes();
     return std::vector<int64_t>(sizes.begin(), sizes.end());
   };
-  const ImageShape shape = check_operands(extents(images), extents(ids), extents(seed), extents(epoch));
-  const AugmentPlan plan = make_plan(spec, shape);
-
+  ImageShape shape;
+  AugmentPlan plan;
+  TF_RETURN_IF_ERROR(guarded([&] {
+    shape = check_operands(extents(images), extents(ids), extents(seed), extents(epoch));
+    plan = make_plan(spec, shape);
+  }));
   Tensor* output = nullptr;
-  const absl::Status allocated = c->allocate_output(
-      0, TensorShape({images.dim_size(0), plan.output.height, plan.output.width, plan.output.channels}), &output);
-  if (!allocated.ok())
-    fail(ErrorKind::kInternal, "augment", "expected memory for the output; found: ", std::string(allocated.message()));
-  augment({output->data(), output->dtype() == tensorflow::DT_FLOAT ? FloatType::kFloat32 : FloatType::kBFloat16},
-          {images.flat<uint8_t>().data(), reinterpret_cast<const int64_t*>(ids.data()), images.dim_size(0), shape},
-          {reinterpret_cast<const int64_t*>(seed.data()), reinterpret_cast<const int64_t*>(epoch.data())}, plan,
-          context);
+  TF_RETURN_IF_ERROR(c->allocate_output(
+      0, TensorShape({images.dim_size(0), plan.output.height, plan.output.width, plan.output.channels}), &output));
+  return guarded([&] {
+    augment({output->data(), output->dtype() == tensorflow::DT_FLOAT ? FloatType::kFloat32 : FloatType::kBFloat16},
+            {images.flat<uint8_t>().data(), static_cast<const int64_t*>(ids.data()), images.dim_size(0), shape},
+            {static_cast<const int64_t*>(seed.data()), static_cast<const int64_t*>(epoch.data())}, plan, context);
+  });
 }
 
 class AugmentOp : public tensorflow::OpKernel {
@@ -137,7 +142,7 @@ class AugmentCpuOp : public AugmentOp {
   using AugmentOp::AugmentOp;
   void Compute(OpKernelContext* c) override {
     TensorFlowExecutor executor(c->device()->tensorflow_cpu_worker_threads()->workers);
-    OP_REQUIRES_OK(c, guarded([&] { run(c, spec_, augment_cpu, {&executor, nullptr}); }));
+    OP_REQUIRES_OK(c, run(c, spec_, augment_cpu, {&executor, nullptr}));
   }
 };
 
@@ -146,7 +151,7 @@ class AugmentGpuOp : public AugmentOp {
   using AugmentOp::AugmentOp;
   void Compute(OpKernelContext* c) override {
     void* stream = c->op_device_context()->stream()->platform_specific_handle().stream;
-    OP_REQUIRES_OK(c, guarded([&] { run(c, spec_, augment_cuda, {nullptr, stream}); }));
+    OP_REQUIRES_OK(c, run(c, spec_, augment_cuda, {nullptr, stream}));
   }
 };
 

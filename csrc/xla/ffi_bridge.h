@@ -1,6 +1,9 @@
 // What every typed-FFI handler needs: XLA's threads as an Executor, attributes as a spec, exceptions as FFI errors.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +17,8 @@ namespace lambda_fast {
 
 class XlaExecutor : public Executor {
  public:
-  explicit XlaExecutor(xla::ffi::ThreadPool pool) : pool_(std::move(pool)), threads_(pool_.num_threads()) {}
+  explicit XlaExecutor(xla::ffi::ThreadPool pool)
+      : pool_(std::move(pool)), threads_(std::max<int64_t>(1, pool_.num_threads())) {}
   int threads() const override { return static_cast<int>(threads_); }
   void schedule(std::function<void()> task) override { pool_.Schedule(std::move(task)); }
 

@@ -21,7 +21,7 @@ def augment(
         images: uint8 [batch, height, width, channels], 1 or 3 channels.
         sample_ids: int64 [batch].
         seed: int64 scalar.
-        epoch: int64 scalar, 0 <= epoch < 2**32.
+        epoch: int64 scalar, 0 <= epoch < 2**32 (not checked on a GPU).
         spec: what to do.
         dtype: float32 or bfloat16.
 
@@ -29,15 +29,18 @@ def augment(
         A tensor of `dtype`, [batch, spec.height or height, spec.width or width, channels].
 
     Raises:
-        TypeError: for numpy images of another dtype.
+        TypeError: for numpy arrays of another dtype.
         ValueError: in a graph, for shapes, types or fields that do not fit.
         tf.errors.InvalidArgumentError: the same in eager mode.
     """
-    if isinstance(images, np.ndarray) and images.dtype != np.uint8:  # TensorFlow would cast it
+    # TensorFlow would cast numpy arrays in silence.
+    if isinstance(images, np.ndarray) and images.dtype != np.uint8:
         raise TypeError(
             "[augment] expected images uint8[batch, height, width, channels]; found "
             f"{images.dtype}{list(images.shape)}"
         )
+    if isinstance(sample_ids, np.ndarray) and not np.can_cast(sample_ids.dtype, np.int64):
+        raise TypeError(f"[augment] expected sample_ids int64[batch]; found {sample_ids.dtype}")
     return native.ops().lambda_fast_augment(
         images=images, sample_ids=sample_ids, seed=seed, epoch=epoch, T=dtype, **spec.fields()
     )
@@ -61,7 +64,7 @@ def augment_numpy(
         epoch: 0 <= epoch < 2**32.
         spec: what to do.
         dtype: "float32" or "bfloat16" (then an array of `ml_dtypes.bfloat16`).
-        threads: of the CPU; all by default. The bytes do not depend on it.
+        threads: of the CPU; by default as many as this process may use. The bytes are the same.
 
     Returns:
         The augmented batch.
@@ -80,9 +83,9 @@ def augment_numpy(
         )
     if not np.can_cast(sample_ids.dtype, np.int64):
         raise TypeError(f"[augment] expected sample_ids int64[batch]; found {sample_ids.dtype}")
-    result = native.core().augment(
-        images, sample_ids, seed, epoch, spec.fields(), dtype, threads or os.cpu_count() or 1
-    )
+    if threads is None:
+        threads = len(os.sched_getaffinity(0))
+    result = native.core().augment(images, sample_ids, seed, epoch, spec.fields(), dtype, threads)
     if dtype == "bfloat16":
         import ml_dtypes
 

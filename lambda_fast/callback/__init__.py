@@ -72,8 +72,13 @@ class Run:
         return (
             self.step % callback.log_every_n_iter == 0
             or self.step % callback.save_summary_steps == 0
-            or self.step == self.total_steps
+            or self.is_epoch_end()
+            or self.is_complete()
         )
+
+    def is_complete(self) -> bool:
+        """Whether the last step is done."""
+        return self.step >= self.total_steps
 
     def is_epoch_end(self) -> bool:
         """Whether this step was the last one of its epoch."""

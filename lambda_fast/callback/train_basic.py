@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lambda_fast import checkpoint
+from lambda_fast import checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 
@@ -23,6 +23,8 @@ class TrainBasic(Callback):
         path = checkpoint.path_of(run.model_dir, steps[-1])
         found = checkpoint.read(path)
         checkpoint.check_facts(path, found.facts, run.modeler.facts())
+        for change in _changes(found.facts.get("config", []), run.config):
+            run.say(f"Not as in the run so far: {change}")
         run.modeler.restore(path, found.values)
         run.step = run.first_step = self._saved = run.modeler.step()
         if run.step < run.total_steps:
@@ -46,9 +48,22 @@ class TrainBasic(Callback):
     def _save(self, run: Run) -> None:
         with run.pause():
             values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
-            state = checkpoint.Checkpoint(run.step, run.modeler.facts(), values)
+            facts = run.modeler.facts() | {"config": list(overrides.lines(run.config))}
+            state = checkpoint.Checkpoint(run.step, facts, values)
             checkpoint.write(run.model_dir, state, self._keep)
         self._saved = run.step
+
+
+def _changes(before: list[str], config: Config) -> list[str]:
+    """The fields that steer the training and have changed, as `epochs=3, was epochs=2`."""
+    old = dict(line.split("=", 1) for line in before)
+    new = dict(line.split("=", 1) for line in overrides.lines(config))
+    silent = ("model_dir", "max_step", "callback.", "inputter.data_dir")
+    return [
+        f"{path}={value}, was {path}={old[path]}"
+        for path, value in new.items()
+        if path in old and old[path] != value and not path.startswith(silent)
+    ]
 
 
 def build(config: Config) -> TrainBasic:

@@ -21,8 +21,8 @@ class TrainEval(Callback):
             self._evaluate(run)
 
     def after_run(self, run: Run) -> None:
-        """Evaluates the last step, unless the run was stopped."""
-        if run.stopping is None and self._step != run.step:
+        """Evaluates the last step, unless the run was stopped before it."""
+        if run.is_complete() and self._step != run.step:
             self._evaluate(run)
 
     def _evaluate(self, run: Run) -> None:

@@ -18,9 +18,12 @@ class TrainMetrics(Callback):
         self._last: dict[str, Any] = {}
 
     def before_run(self, run: Run) -> None:
-        """Opens the file; of an earlier run's lines, those after its checkpoint go."""
+        """Opens the file; of an earlier run's lines, those after its checkpoint go.
+
+        Without `train_basic` nothing was restored, and nothing goes.
+        """
         path = run.model_dir / FILE
-        if path.exists():
+        if path.exists() and "train_basic" in run.config.callback.names:
             kept = [line for line in path.read_text().splitlines() if _step(line) <= run.step]
             write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
         self._file = path.open("a")

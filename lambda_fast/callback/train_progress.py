@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
+from lambda_fast.machine import machine
 
 
 class TrainProgress(Callback):
@@ -21,7 +22,9 @@ class TrainProgress(Callback):
         """Starts the line, and says what is about to happen."""
         self._console.print(
             f"{run.config.name}: {run.inputter.samples} images, {run.config.epochs} epochs, "
-            f"{run.total_steps} steps of {run.inputter.batch_size}; writes to {run.model_dir}"
+            f"{run.total_steps} steps of {run.inputter.batch_size}, on {_device()}; "
+            f"writes to {run.model_dir}",
+            markup=False,
         )
         if run.step < run.total_steps:
             self._console.print("The first step compiles the program …")
@@ -52,6 +55,11 @@ class TrainProgress(Callback):
         """Gives the terminal back."""
         if self._progress is not None:
             self._progress.stop()
+
+
+def _device() -> str:
+    found = machine()
+    return ", ".join(found["gpus"]) or f"{found['cores']} cores of {found['cpu']}"
 
 
 def _described(run: Run, report: StepReport) -> str:

@@ -43,10 +43,13 @@ class ImageClassificationModeler:
                 f"[modeler] expected Keras on TensorFlow, found {keras.backend.backend()}. "
                 "Unset KERAS_BACKEND, or set it to tensorflow"
             )
+        native.ops()  # refuses what does not fit before anything is traced
         self.config = config
         self.mode = mode
         self.spec = config.augmenter if mode == "train" else config.augmenter.without_dice()
         shape = _augmented_shape(self.spec, inputter.image_shape)
+        if mode == "train":  # and what could be trained but not evaluated
+            _augmented_shape(config.augmenter.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
         self._samples = inputter.samples
         if mode == "train":
@@ -188,7 +191,13 @@ class ImageClassificationModeler:
             "samples": self._samples,
             "seed": config.seed,
             "batch_size_per_gpu * gpu_count": config.batch_size_per_gpu * config.gpu_count,
-        }
+        } | self.image_facts()
+
+    def image_facts(self) -> dict[str, Any]:
+        """What a network must share with a checkpoint to see the images that it learned from."""
+        spec = self.config.augmenter
+        names = ("height", "width", "normalize", "mean", "std")
+        return {f"augmenter.{name}": _plain(getattr(spec, name)) for name in names}
 
     def restore(self, path: Path, values: Mapping[str, np.ndarray]) -> None:
         """Sets the variables from a checkpoint: all of its mode's, or none.
@@ -203,6 +212,11 @@ class ImageClassificationModeler:
         checkpoint.check_fits(path, values, shapes)
         for name, variable in variables.items():
             variable.assign(values[name])
+
+
+def _plain(value: Any) -> Any:
+    """As JSON brings it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _augmented_shape(spec: AugmentSpec, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,14 +22,19 @@ def core() -> ModuleType:
     """The module `_core`: the engine for numpy, without TensorFlow.
 
     Raises:
-        NativeLibraryError: the library was not built, or does not load here.
+        NativeLibraryError: the library was not built, does not load here, or LAMBDA_FAST_ISA asks
+            for what this machine lacks.
     """
     try:
-        return importlib.import_module("lambda_fast.native._core")
+        module = importlib.import_module("lambda_fast.native._core")
+        module.build_info()  # chooses the instruction set
+    except ValueError as error:
+        raise NativeLibraryError(str(error)) from error
     except ImportError as error:
         raise NativeLibraryError(
             f"[lambda_fast.native] expected the compiled module _core, found: {error}. {_REBUILD}"
         ) from error
+    return module
 
 
 def check_tensorflow(built: str, found: str) -> None:
@@ -62,11 +67,25 @@ def ops() -> Any:
     fail with an undefined symbol or not at all.
 
     Raises:
-        NativeLibraryError: not built, built for another TensorFlow, or not loadable.
+        NativeLibraryError: not built, built for another TensorFlow or without CUDA for a GPU that
+            is there, or not loadable.
     """
-    check_tensorflow(core().build_info()["tensorflow"], version("tensorflow"))
+    try:
+        found = version("tensorflow")
+    except PackageNotFoundError as error:
+        raise NativeLibraryError(
+            "[lambda_fast.native] expected TensorFlow, found none. pip install 'tensorflow==2.21.*'"
+        ) from error
+    built = core().build_info()
+    check_tensorflow(built["tensorflow"], found)
     import tensorflow as tf
 
+    if tf.config.list_physical_devices("GPU") and not built["cuda"]:
+        raise NativeLibraryError(
+            "[lambda_fast.native] expected a build with CUDA, because TensorFlow sees a GPU; found "
+            "one without. Put nvcc on the PATH and build again with LAMBDA_FAST_CUDA=ON, or hide "
+            "the GPU with CUDA_VISIBLE_DEVICES=-1"
+        )
     library = _FOLDER / "liblambda_fast_tf.so"
     try:
         return tf.load_op_library(str(library))

@@ -12,6 +12,7 @@ close                           always
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -55,7 +56,9 @@ class Runner:
             The run, with its metrics; `stopping` names the signal that ended it early.
         """
         run = self._run
-        try:
+        with contextlib.ExitStack() as closing:
+            for callback in reversed(self._callbacks):
+                closing.callback(callback.close)
             with _Signals(run):
                 for callback in self._callbacks:
                     callback.before_run(run)
@@ -63,9 +66,6 @@ class Runner:
                     self._step(run)
                 for callback in self._callbacks:
                     callback.after_run(run)
-        finally:
-            for callback in self._callbacks:
-                callback.close()
         return run
 
     def _step(self, run: Run) -> None:
@@ -99,10 +99,11 @@ class _Signals:
     def _stop(self, number: int, _: object) -> None:
         self._restore()
         self._run.stopping = signal.Signals(number).name
+        self._run.say(f"{self._run.stopping}: ends after this step. Once more to end at once")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
 
 
@@ -119,7 +120,12 @@ def build(config: Config) -> Runner:
         ConfigError: a name or a value that does not fit.
         DataError: the data cannot be had.
     """
-    inputter = find("inputter", config.inputter.name)(config, "train")
-    modeler = find("modeler", config.modeler.name)(config, inputter, "train")
-    callbacks = [find("callback", name)(config) for name in config.callback.names]
-    return Runner(config, inputter, modeler, callbacks)
+    # All names first: an unknown one must not wait for the data.
+    build_inputter = find("inputter", config.inputter.name)
+    build_modeler = find("modeler", config.modeler.name)
+    find("network", config.modeler.network, "net")
+    # train_basic restores; whoever else looks at the step in before_run comes after it.
+    names = sorted(config.callback.names, key=lambda name: name != "train_basic")
+    callbacks = [find("callback", name)(config) for name in names]
+    inputter = build_inputter(config, "train")
+    return Runner(config, inputter, build_modeler(config, inputter, "train"), callbacks)

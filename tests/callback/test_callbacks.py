@@ -45,7 +45,7 @@ def test_log_steps_and_epoch_ends(run):
     for run.step in range(1, 14):
         logged += [run.step] * run.is_log_step()
         ended += [run.step] * run.is_epoch_end()
-    assert logged == [4, 8, 10, 12, 13]
+    assert logged == [4, 5, 8, 10, 12, 13]
     assert ended == [5, 10]
 
 

@@ -102,6 +102,7 @@ def test_a_model_dir_in_use(tmp_path):
         ("callback.names=train_los", "[callback] expected one of train_accuracy"),
         ("inputter.dataset=mnist", "[data] expected one of cifar10; found 'mnist'"),
         ("augmenter.width=80", "[augment] expected a crop of at most 40x40"),
+        ("augmenter.height=40", "expected a crop of at most 32x32"),
         ("augmenter.crop=middle", "to be one of center, random, random_resized; found 'middle'"),
         ("augmenter.flip=2", "[augment] expected flip as a probability"),
         ("batch_size_per_gpu=500", "found 200 images for a global batch of 500"),
@@ -111,6 +112,24 @@ def test_names_and_values_that_do_not_fit(tmp_path, setting, message):
     arguments = ["--config", "cifar10", "--set", f"model_dir={tmp_path}", "--set", setting]
     refused(run("train", *arguments, script=True), message)
     assert not list(tmp_path.glob("*.json*"))
+
+
+def test_another_tensorflow(tmp_path):
+    arguments = ["--config", "cifar10", "--set", f"model_dir={tmp_path}"]
+    done = run("train", *arguments, script=True, PRETEND_TENSORFLOW="2.19.0")
+    refused(done, "expected TensorFlow 2.21, for which the native library was built; found 2.19.0")
+
+
+def test_an_instruction_set_that_is_not_there(tmp_path):
+    arguments = ["--config", "cifar10", "--set", f"model_dir={tmp_path}"]
+    done = run("train", *arguments, script=True, LAMBDA_FAST_ISA="avx1024")
+    refused(done, "[LAMBDA_FAST_ISA] expected portable")
+
+
+def test_a_model_dir_with_a_file_where_a_folder_must_be(tmp_path):
+    (tmp_path / "summaries").write_text("")
+    arguments = ["--config", "cifar10", "--set", f"model_dir={tmp_path}", "--set", "max_step=1"]
+    refused(run("train", *arguments, "--set", "batch_size_per_gpu=8", script=True), "summaries")
 
 
 def test_eval_without_a_checkpoint(tmp_path):

@@ -59,6 +59,9 @@ def test_values_take_the_type_of_the_field(config, assignment, value):
         ("modeler.precision=float8", r"one of float32, bfloat16; found 'float8'"),
         ("augmenter.contrast=0.5", r"tuple\[float, float\]"),
         ("augmenter.contrast=0.5,a", r"tuple\[float, float\]"),
+        ("epochs={[]:1}", r"expected epochs to be of type int"),
+        ("modeler.learning_rate=1e999", r"to be of type float"),
+        ("modeler.learning_rate=1" + 400 * "0", r"to be of type float"),
         ("modeler.learning_rate=fast", r"to be of type float; found 'fast'"),
     ],
 )

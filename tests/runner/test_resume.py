@@ -79,7 +79,14 @@ def test_killed_and_started_again_ends_with_the_same_bits(uninterrupted, tmp_pat
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     steps = [line["step"] for line in lines]
     assert steps == sorted(steps)
-    assert [line["step"] for line in lines if "eval_accuracy" not in line] == [5, 10, 15, 20, 24]
+    assert [line["step"] for line in lines if "eval_accuracy" not in line] == [
+        5,
+        10,
+        12,
+        15,
+        20,
+        24,
+    ]
 
 
 def test_another_seed_gives_other_bits(uninterrupted, tmp_path):
@@ -97,6 +104,7 @@ def test_sigint_saves_the_step_at_hand_and_the_run_goes_on_from_it(uninterrupted
             break
     rest, _ = process.communicate(timeout=120)
     assert process.returncode == 130, rest
+    assert "SIGINT: ends after this step" in rest
     assert "stopped by SIGINT at step" in rest
     assert "Traceback" not in rest
     assert not (folder / "summary.json").exists()
@@ -118,6 +126,39 @@ def test_a_finished_run_says_so_and_evaluates(uninterrupted):
     for name, content in before.items():
         assert (uninterrupted[0] / name).read_text() == content
     assert "evaluation images right" in output
+
+
+def test_a_run_killed_in_its_last_evaluation_gets_its_summary(uninterrupted, tmp_path):
+    import json
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted[0], folder)
+    (folder / "summary.json").unlink()  # as if the process had died after its last checkpoint
+    code, output = run(folder)
+    assert code == 0, output
+    expected = json.loads((uninterrupted[0] / "summary.json").read_text())
+    found = json.loads((folder / "summary.json").read_text())
+    assert found["step"] == STEPS
+    assert found["eval_accuracy"] == expected["eval_accuracy"]
+
+
+def test_fields_that_changed_are_told(uninterrupted, tmp_path):
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted[0], folder)
+    code, output = run(folder, "modeler.weight_decay=0.1", "callback.keep_checkpoint_max=1")
+    assert code == 0, output
+    assert "Not as in the run so far: modeler.weight_decay=0.1, was modeler.weight_decay=" in output
+    assert output.count("Not as in the run so far") == 1
+
+
+def test_a_run_that_diverges_ends_with_one_line(tmp_path):
+    code, output = run(tmp_path / "run", "modeler.learning_rate=1e30", "modeler.warmup_epochs=0")
+    assert code == 2
+    assert "error: [loss] expected finite values" in output
+    assert "Traceback" not in output
 
 
 def test_the_tiny_set_is_learned_and_summed_up(uninterrupted):
@@ -165,6 +206,7 @@ def test_eval_command_gives_the_figure_of_the_run(uninterrupted):
     [
         ("seed=3", "expected a run with seed = 3, found 0"),
         ("batch_size_per_gpu=8", "batch_size_per_gpu"),
+        ("augmenter.normalize=image", "augmenter.normalize = 'image', found 'channels'"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(uninterrupted, setting, message):

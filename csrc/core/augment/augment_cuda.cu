@@ -44,13 +44,11 @@ __device__ void measure(SharedMoments* total, const AugmentPlan& plan, const Geo
   unsigned long long sum[channels] = {}, product[channels][channels] = {};
   const int32_t pixels = plan.output.height * plan.output.width;
   for (int32_t i = threadIdx.x; i < pixels; i += kThreads) {
-    uint32_t value[channels];
-    for (int c = 0; c < channels; ++c) {
-      value[c] = source_pixel(plan, geometry, image, i / plan.output.width, i % plan.output.width, c);
-    }
+    uint8_t value[channels];
+    source_pixel<channels>(plan, geometry, image, i / plan.output.width, i % plan.output.width, value);
     for (int c = 0; c < channels; ++c) {
       sum[c] += value[c];
-      for (int d = c; d < channels; ++d) product[c][d] += value[c] * value[d];
+      for (int d = c; d < channels; ++d) product[c][d] += uint32_t{value[c]} * value[d];
     }
   }
   for (int c = 0; c < channels; ++c) {
@@ -92,14 +90,14 @@ __global__ void __launch_bounds__(kThreads)
   }
   __syncthreads();
 
-  const Geometry& geometry = dice.geometry;
+  const Geometry geometry = dice.geometry;  // from shared memory once
   const int32_t pixels = plan.output.height * plan.output.width;
   Out* out = output + index * plan.output.elements();
   for (int32_t i = blockIdx.y * kThreads + threadIdx.x; i < pixels; i += gridDim.y * kThreads) {
     const int32_t y = i / plan.output.width, x = i % plan.output.width;
     const bool cut = inside(geometry.cutout, y, x);
-    float value[channels];
-    for (int c = 0; c < channels; ++c) value[c] = source_pixel(plan, geometry, image, y, x, c);
+    uint8_t value[channels];
+    source_pixel<channels>(plan, geometry, image, y, x, value);
     for (int c = 0; c < channels; ++c) {
       float result = 0.0f;
       if (!cut) {

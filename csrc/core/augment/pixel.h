@@ -16,8 +16,12 @@ struct Tap {
 
 // Half-pixel centres, no antialiasing, the window's edge repeated. Offsets are relative to the window.
 LF_HOST_DEVICE Tap bilinear_tap(int32_t index, int32_t output_size, int32_t window_size) {
-  const int64_t centre = (int64_t{2} * index + 1) * window_size * 128;
-  int32_t position = static_cast<int32_t>((centre + output_size / 2) / output_size) - 128;
+  const int64_t centre = (int64_t{2} * index + 1) * window_size * 128 + output_size / 2;
+  // Almost always 32 bits hold it, and GPUs divide those several times faster.
+  int32_t position = centre < (int64_t{1} << 32)
+                         ? static_cast<int32_t>(static_cast<uint32_t>(centre) / static_cast<uint32_t>(output_size))
+                         : static_cast<int32_t>(centre / output_size);
+  position -= 128;
   position = larger(0, smaller(position, (window_size - 1) * 256));
   const int32_t first = position >> 8;
   return {first, smaller(first + 1, window_size - 1), position & 255};
@@ -30,23 +34,29 @@ LF_HOST_DEVICE uint8_t bilinear(int32_t top_left, int32_t top_right, int32_t bot
   return static_cast<uint8_t>((left * (256 - weight_x) + right * weight_x + (1 << 15)) >> 16);
 }
 
-// The uint8 value of output pixel (y, x), channel c, after geometry and before colour.
-LF_HOST_DEVICE uint8_t source_pixel(const AugmentPlan& plan, const Geometry& geometry, const uint8_t* image, int32_t y,
-                                    int32_t x, int32_t c) {
+// The uint8 values of output pixel (y, x), all channels, after geometry and before colour.
+template <int channels>
+LF_HOST_DEVICE void source_pixel(const AugmentPlan& plan, const Geometry& geometry, const uint8_t* image, int32_t y,
+                                 int32_t x, uint8_t* values) {
   const ImageShape& in = plan.input;
   const Window& window = geometry.window;
   const int32_t column = geometry.flip ? plan.output.width - 1 - x : x;
   if (plan.spec.crop != Crop::kRandomResized) {
     const int32_t source_y = window.y + y, source_x = window.x + column;
-    if (source_y < 0 || source_y >= in.height || source_x < 0 || source_x >= in.width) return 0;
-    return image[(int64_t{source_y} * in.width + source_x) * in.channels + c];
+    const bool padding = source_y < 0 || source_y >= in.height || source_x < 0 || source_x >= in.width;
+    const int64_t at = (int64_t{source_y} * in.width + source_x) * channels;
+    for (int c = 0; c < channels; ++c) values[c] = padding ? uint8_t{0} : image[at + c];
+    return;
   }
   const Tap tap_y = bilinear_tap(y, plan.output.height, window.height);
   const Tap tap_x = bilinear_tap(column, plan.output.width, window.width);
-  const uint8_t* top = image + (int64_t{window.y + tap_y.first} * in.width + window.x) * in.channels + c;
-  const uint8_t* bottom = image + (int64_t{window.y + tap_y.second} * in.width + window.x) * in.channels + c;
-  return bilinear(top[tap_x.first * in.channels], top[tap_x.second * in.channels], bottom[tap_x.first * in.channels],
-                  bottom[tap_x.second * in.channels], tap_y.weight, tap_x.weight);
+  const uint8_t* top = image + (int64_t{window.y + tap_y.first} * in.width + window.x) * channels;
+  const uint8_t* bottom = image + (int64_t{window.y + tap_y.second} * in.width + window.x) * channels;
+  const int32_t left = tap_x.first * channels, right = tap_x.second * channels;
+  for (int c = 0; c < channels; ++c) {
+    values[c] =
+        bilinear(top[left + c], top[right + c], bottom[left + c], bottom[right + c], tap_y.weight, tap_x.weight);
+  }
 }
 
 LF_HOST_DEVICE bool inside(const Window& window, int32_t y, int32_t x) {

@@ -52,7 +52,7 @@ struct RowKernels {
 // The best table for this machine; LAMBDA_FAST_ISA=portable|avx2|avx512 asks for a lower one.
 const RowKernels& row_kernels();
 
-// One for each object that rows.cc is compiled into; null where the compiler or its target has no such instructions.
+// One for each object that rows.cc is compiled into; the last two on x86 alone.
 const RowKernels* row_kernels_portable();
 const RowKernels* row_kernels_avx2();
 const RowKernels* row_kernels_avx512();

@@ -8,11 +8,6 @@
 
 namespace lambda_fast {
 
-#if !defined(LF_X86_ROWS)
-const RowKernels* row_kernels_avx2() { return nullptr; }
-const RowKernels* row_kernels_avx512() { return nullptr; }
-#endif
-
 namespace {
 
 const RowKernels* choose() {

@@ -44,6 +44,12 @@ void find_value(const Named<Enum> (&table)[n], const char* field, const std::str
   fail(ErrorKind::kInvalidArgument, kWhere, "expected ", field, " to be one of ", known, "; found '", name, "'");
 }
 
+// Outputs must not be denormal: the threads of some frameworks flush those to zero, others do not.
+void check_magnitude(const char* field, float value) {
+  require(value == 0 || std::fabs(value) >= 1e-30f, kWhere, "expected ", field, " to be 0 or at least 1e-30; found ",
+          value);
+}
+
 void check_range(const char* field, const Range& range, float lowest, float highest) {
   require(lowest <= range.low && range.low <= range.high && range.high <= highest, kWhere, "expected ", field,
           " as [low, high] with ", lowest, " <= low <= high <= ", highest, "; found [", range.low, ", ", range.high,
@@ -76,11 +82,12 @@ void check_spec(const AugmentSpec& spec) {
   require(0 <= spec.flip && spec.flip <= 1, kWhere, "expected flip as a probability in [0, 1]; found ", spec.flip);
   require(0 <= spec.brightness && spec.brightness <= 255, kWhere,
           "expected brightness in [0, 255] pixel values; found ", spec.brightness);
+  check_magnitude("brightness", spec.brightness);
   check_range("contrast", spec.contrast, 0.0f, 100.0f);
   check_range("saturation", spec.saturation, 0.0f, 100.0f);
   for (int c = 0; c < 3; ++c) {
     require(std::isfinite(spec.mean[c]), kWhere, "expected a finite mean; found mean[", c, "] = ", spec.mean[c]);
-    // Above 1e30 outputs could be denormal, which the threads of some frameworks flush to zero.
+    check_magnitude("mean", spec.mean[c]);
     require(1e-6f <= spec.std[c] && spec.std[c] <= 1e30f, kWhere, "expected std in [1e-6, 1e30]; found std[", c,
             "] = ", spec.std[c]);
   }
@@ -99,6 +106,7 @@ ImageShape check_operands(const std::vector<int64_t>& images, const std::vector<
                           const std::vector<int64_t>& seed, const std::vector<int64_t>& epoch) {
   require(images.size() == 4, kWhere, "expected images uint8[batch, height, width, channels]; found shape ",
           text_of(images));
+  require(images[0] >= 0, kWhere, "expected a batch of at least 0 images; found ", images[0]);
   require(sample_ids.size() == 1 && sample_ids[0] == images[0], kWhere, "expected sample_ids int64[", images[0],
           "], one for each image; found shape ", text_of(sample_ids));
   require(seed.empty(), kWhere, "expected a scalar seed int64[]; found shape ", text_of(seed));

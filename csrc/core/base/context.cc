@@ -64,7 +64,11 @@ void parallel_for(const Context& context, int64_t count, int64_t grain,
     return;
   }
   const auto shared = std::make_shared<Pieces>(count, grain, body);
-  for (int64_t i = 0; i < helpers; ++i) context.executor->schedule([shared] { shared->work(); });
+  try {
+    for (int64_t i = 0; i < helpers; ++i) context.executor->schedule([shared] { shared->work(); });
+  } catch (...) {
+    // Those already scheduled use `body`, so this call must not end before them; the caller does the rest.
+  }
   shared->work();
   shared->wait();
 }

@@ -6,10 +6,17 @@
 namespace lambda_fast {
 
 ThreadPool::ThreadPool(int threads) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { run(); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { run(); });
+  } catch (...) {  // the system has no more threads
+    stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;

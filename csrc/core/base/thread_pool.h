@@ -22,6 +22,7 @@ class ThreadPool : public Executor {
 
  private:
   void run();
+  void stop();
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,0 +1,6 @@
+"""Without TensorFlow, only what can be tested without it is collected."""
+
+import importlib.util
+
+NEED_TENSORFLOW = ["callback", "commands", "inputter", "modeler", "runner", "tf"]
+collect_ignore = [] if importlib.util.find_spec("tensorflow") else NEED_TENSORFLOW
