@@ -15,7 +15,9 @@ class TrainSummary(Callback):
 
     def before_run(self, run: Run) -> None:
         """Opens a new event file; a run that goes on writes the same points again from there."""
-        self._writer = tf.summary.create_file_writer(str(run.model_dir / "summaries"))
+        folder = run.model_dir / "summaries"
+        folder.mkdir(exist_ok=True)  # whose error names the folder, unlike TensorFlow's
+        self._writer = tf.summary.create_file_writer(str(folder))
 
     def after_step(self, run: Run, report: StepReport) -> None:
         """Writes when it is time."""

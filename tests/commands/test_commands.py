@@ -10,6 +10,8 @@ import pytest
 from lambda_fast.native import NativeLibraryError, check_tensorflow
 
 ROOT = Path(__file__).resolve().parents[2]
+# A test that imports TensorFlow before has its log level in the environment.
+CLEAN = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 def run(module, *arguments, script=False, **environment):
@@ -19,7 +21,7 @@ def run(module, *arguments, script=False, **environment):
     return subprocess.run(
         [sys.executable, *start, *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        env=CLEAN | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
         timeout=300,
