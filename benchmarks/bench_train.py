@@ -68,13 +68,18 @@ def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tu
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_train_step_resnet32(
-    train_samples: Any, system: str, data: Any, host_time: Any, record: Callable[..., None]
+    train_samples: Any,
+    system: str,
+    data: Any,
+    request: pytest.FixtureRequest,
+    record: Callable[..., None],
 ):
     """Peers get batches augmented beforehand; lambda_fast gathers and augments in its step."""
     precision, samples = train_samples
     facts = {"batch": BATCH, "images": data[2]}
     if system == "lambda_fast":
-        facts |= host_time | _augmenter_share(data[0], _config(precision), samples[system])
+        facts |= request.getfixturevalue("host_time")
+        facts |= _augmenter_share(data[0], _config(precision), samples[system])
     record(samples[system], WORK, precision, **facts)
 
 

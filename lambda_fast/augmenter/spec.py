@@ -1,6 +1,6 @@
 """AugmentSpec: what an augmentation does, as plain values."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 
@@ -47,7 +47,8 @@ class AugmentSpec:
 
     def fields(self) -> dict[str, Any]:
         """The fields by name, as the native seams take them."""
-        return asdict(self)
+        # Not `asdict`, whose deep copies would cost more than augmenting a small batch.
+        return {name: getattr(self, name) for name in _NAMES}
 
     def without_dice(self) -> "AugmentSpec":
         """The same size and normalisation with nothing left to chance, for eval and infer."""
@@ -61,3 +62,6 @@ class AugmentSpec:
             saturation=(1.0, 1.0),
             cutout=0,
         )
+
+
+_NAMES = tuple(entry.name for entry in fields(AugmentSpec))

@@ -5,6 +5,9 @@
 The network is the 0.46 M-parameter one of He et al., 2015 (arXiv:1512.03385), who report 92.49 %
 after about 180 epochs, with the same crop and flip. The schedule is shorter: a warm-up, then a
 cosine.
+
+Measured on 2 cores of an AMD EPYC (Zen 4), float32, seed 0: after the first two epochs (`--set
+max_step=780`) 59.13 % of the 10,000 test images are right. The whole schedule has not been run yet.
 """
 
 from lambda_fast.augmenter.spec import AugmentSpec

@@ -52,6 +52,7 @@ class ImageClassificationModeler:
             _augmented_shape(config.augmenter.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
         self._samples = inputter.samples
+        self._concrete = None
         if mode == "train":
             modeler = config.modeler
             steps = inputter.steps_per_epoch
@@ -157,14 +158,24 @@ class ImageClassificationModeler:
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update. Returns `loss`, `accuracy`, `learning_rate` as scalars on the device."""
-        return self._train_program(batch.images, batch.labels, batch.sample_ids, batch.epoch)
+        arguments = (batch.images, batch.labels, batch.sample_ids, batch.epoch)
+        return self._call(self._train_program, arguments)
 
     def forward_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """`model_fn` without an update, in eval and infer mode."""
         count = tf.constant(batch.count, tf.int32)
-        return self._forward_program(
-            batch.images, batch.labels, batch.sample_ids, batch.epoch, count
-        )
+        arguments = (batch.images, batch.labels, batch.sample_ids, batch.epoch, count)
+        return self._call(self._forward_program, arguments)
+
+    def _call(self, program: Any, arguments: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+        """Calls the program of this modeler's one batch shape.
+
+        Looking it up anew would hash the types of all its variables, half of Python's share of a
+        step.
+        """
+        if self._concrete is None:
+            self._concrete = program.get_concrete_function(*arguments)
+        return self._concrete(*arguments)
 
     def train_program_hlo(self, batch: Batch, stage: str = "optimized_hlo") -> str:
         """The text of the compiled training step."""

@@ -97,9 +97,10 @@ def test_one_step_equals_the_same_step_written_by_hand(small, smoothing):
             )
             velocity[i] = 0.9 * velocity[i] - 0.1 * slope
             weights[i] = weights[i] + 0.9 * velocity[i] - 0.1 * slope
-            # The network's float32 gradients are as exact as their largest terms allow.
+            # Rounding grows in the second step, where it moves some pixels across a ReLU's kink.
+            error = np.abs(variables[i].numpy() - weights[i]).max()
             scale = np.abs(0.1 * slope).max() + 1e-3
-            assert np.abs(variables[i].numpy() - weights[i]).max() < 5e-3 * scale, variables[i].path
+            assert error < (1e-3, 5e-2)[step] * scale, variables[i].path
     assert modeler.step() == 2
 
 
