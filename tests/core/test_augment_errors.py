@@ -158,3 +158,10 @@ def test_float_images_are_not_cast_in_silence():
 
     with pytest.raises(TypeError, match=r"\[augment\] expected images uint8.*found float32"):
         augment(IMAGES.astype(np.float32), IDS, 0, 0, AugmentSpec())
+
+
+@pytest.mark.parametrize("field", ["brightness", "mean", "contrast"])
+def test_magnitudes_that_could_become_denormal(field):
+    value = {"brightness": 1e-38, "mean": (0.0, 1e-38, 0.0), "contrast": (1e-38, 1.0)}[field]
+    with pytest.raises(ValueError, match=rf"expected {field} to be 0 or at least 1e-30"):
+        augment_numpy(IMAGES, IDS, 0, 0, AugmentSpec(**{field: value}))
