@@ -1,8 +1,8 @@
 """Python's share of a training step: the runner's loop with all default callbacks.
 
-It is the time of a step less the time that Python spends in TensorFlow's runtime, waiting for a
-compiled program. The network has as many variables as ResNet32, because each is handed over at each
-step, and next to no arithmetic.
+It is the time of a step less the time inside TensorFlow's runtime, whose own dispatch of a program
+with so many variables is not Python's. The network has as many variables as ResNet32, because each
+is handed over at each step, and next to no arithmetic.
 """
 
 import contextlib

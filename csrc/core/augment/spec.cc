@@ -54,6 +54,8 @@ void check_range(const char* field, const Range& range, float lowest, float high
   require(lowest <= range.low && range.low <= range.high && range.high <= highest, kWhere, "expected ", field,
           " as [low, high] with ", lowest, " <= low <= high <= ", highest, "; found [", range.low, ", ", range.high,
           "]");
+  check_magnitude(field, range.low);
+  check_magnitude(field, range.high);
 }
 
 std::string text_of(const std::vector<int64_t>& shape) {
