@@ -3,6 +3,7 @@
 
 #include "core/augment/augment.h"
 #include "core/base/error.h"
+#include "core/nn/convolution.h"
 
 namespace py = pybind11;
 
@@ -25,6 +26,8 @@ PYBIND11_MODULE(_core, module) {
         info["cuda"] = LF_BUILD_CUDA;              // nvcc's version, or ""
         info["tensorflow"] = LF_BUILD_TENSORFLOW;  // the version whose headers were used, or ""
         info["compiler"] = LF_BUILD_COMPILER;
+        info["convolution"] = lambda_fast::convolution_library();  // oneDNN's name and version, or ""
+        info["fast_bfloat16"] = lambda_fast::has_fast_bfloat16();
         info["isa"] = lambda_fast::augment_cpu_isa();
         return info;
       },

@@ -104,10 +104,6 @@ const auto kRegistered = tensorflow::InitOnStartupMarker{} << define_augment();
 
 absl::Status run(OpKernelContext* c, const AugmentSpec& spec, decltype(augment_cpu)* augment, const Context& context) {
   const Tensor &images = c->input(0), &ids = c->input(1), &seed = c->input(2), &epoch = c->input(3);
-  const auto extents = [](const Tensor& tensor) {
-    const auto sizes = tensor.shape().dim_sizes();
-    return std::vector<int64_t>(sizes.begin(), sizes.end());
-  };
   ImageShape shape;
   AugmentPlan plan;
   TF_RETURN_IF_ERROR(guarded([&] {
@@ -118,7 +114,7 @@ absl::Status run(OpKernelContext* c, const AugmentSpec& spec, decltype(augment_c
   TF_RETURN_IF_ERROR(c->allocate_output(
       0, TensorShape({images.dim_size(0), plan.output.height, plan.output.width, plan.output.channels}), &output));
   return guarded([&] {
-    augment({output->data(), output->dtype() == tensorflow::DT_FLOAT ? FloatType::kFloat32 : FloatType::kBFloat16},
+    augment({output->data(), float_type(*output)},
             {images.flat<uint8_t>().data(), static_cast<const int64_t*>(ids.data()), images.dim_size(0), shape},
             {static_cast<const int64_t*>(seed.data()), static_cast<const int64_t*>(epoch.data())}, plan, context);
   });

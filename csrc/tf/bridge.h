@@ -8,8 +8,10 @@
 
 #include "absl/status/status.h"
 #include "core/augment/spec.h"
+#include "core/base/batch_view.h"
 #include "core/base/context.h"
 #include "core/base/error.h"
+#include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/platform/threadpool.h"
 
 namespace lambda_fast {
@@ -69,6 +71,15 @@ AugmentSpec spec_from(Source* source) {
   AugmentSpec spec;
   visit_fields(spec, FromAttributes<Source>(source));
   return spec;
+}
+
+inline std::vector<int64_t> extents(const tensorflow::Tensor& tensor) {
+  const auto sizes = tensor.shape().dim_sizes();
+  return {sizes.begin(), sizes.end()};
+}
+
+inline FloatType float_type(const tensorflow::Tensor& tensor) {
+  return tensor.dtype() == tensorflow::DT_FLOAT ? FloatType::kFloat32 : FloatType::kBFloat16;
 }
 
 // Runs the body; an exception becomes the status.

@@ -12,11 +12,6 @@ namespace ffi = xla::ffi;
 using Buffer = ffi::AnyBuffer;  // of any rank: the checks are ours, and say more than a failed decoding
 using AugmentFunction = void(FloatBatchView, const ImageBatchView&, EpochKeyView, const AugmentPlan&, const Context&);
 
-std::vector<int64_t> extents(const Buffer& buffer) {
-  const auto dimensions = buffer.dimensions();
-  return {dimensions.begin(), dimensions.end()};
-}
-
 void require_type(const Buffer& buffer, ffi::DataType type, const char* expected) {
   require(buffer.element_type() == type, "augment", "expected ", expected, "; found another type");
 }

@@ -7,8 +7,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/augment/spec.h"
+#include "core/base/batch_view.h"
 #include "core/base/context.h"
 #include "core/base/error.h"
 #include "xla/ffi/api/ffi.h"
@@ -63,6 +65,22 @@ class FromFfi {
 
   const xla::ffi::Dictionary& attributes_;
 };
+
+inline std::vector<int64_t> extents(const xla::ffi::AnyBuffer& buffer) {
+  const auto dimensions = buffer.dimensions();
+  return {dimensions.begin(), dimensions.end()};
+}
+
+inline FloatType float_type(const xla::ffi::AnyBuffer& buffer, const char* where) {
+  const bool wide = buffer.element_type() == xla::ffi::F32;
+  require(wide || buffer.element_type() == xla::ffi::BF16, where, "expected float32 or bfloat16; found another type");
+  return wide ? FloatType::kFloat32 : FloatType::kBFloat16;
+}
+
+inline float* floats(const xla::ffi::AnyBuffer& buffer, const char* where) {
+  require(buffer.element_type() == xla::ffi::F32, where, "expected float32; found another type");
+  return static_cast<float*>(buffer.untyped_data());
+}
 
 // Runs the body; an exception becomes the handler's error.
 template <class Body>

@@ -1,8 +1,10 @@
 """The only door to the native libraries: `core()` for numpy, `ops()` for TensorFlow."""
 
+import contextlib
+import ctypes
 import functools
 import importlib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,17 @@ class NativeLibraryError(UserError, ImportError):
     """The native library is absent or was built for something else."""
 
 
+def _open_onednn() -> None:
+    """Opens oneDNN where its wheel put it, a folder that the loader does not search.
+
+    The native library then finds it by its name. Without the wheel nothing happens: either the
+    build does without it, or the native library says what is missing.
+    """
+    with contextlib.suppress(PackageNotFoundError, StopIteration, OSError, TypeError):
+        library = next(file for file in files("onednn-cpu-gomp") if file.name == "libdnnl.so.3")
+        ctypes.CDLL(str(library.locate()))
+
+
 @functools.cache
 def core() -> ModuleType:
     """The module `_core`: the engine for numpy, without TensorFlow.
@@ -25,6 +38,7 @@ def core() -> ModuleType:
         NativeLibraryError: the library was not built, does not load here, or LAMBDA_FAST_ISA asks
             for what this machine lacks.
     """
+    _open_onednn()
     try:
         module = importlib.import_module("lambda_fast.native._core")
         module.build_info()  # chooses the instruction set

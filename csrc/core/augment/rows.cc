@@ -11,8 +11,6 @@
 
 #define LF_JOIN_(a, b) a##b
 #define LF_JOIN(a, b) LF_JOIN_(a, b)
-#define LF_STRING_(a) #a
-#define LF_STRING(a) LF_STRING_(a)
 
 namespace lambda_fast {
 namespace {
@@ -157,7 +155,7 @@ void mix(Out* __restrict out, const uint8_t* __restrict values, const ColourMap&
   }
 }
 
-constexpr RowKernels kTable = {LF_STRING(LF_ISA), flip,       accumulate,   blend_rows, blend_columns, scale<float>,
+constexpr RowKernels kTable = {flip,       accumulate,   blend_rows, blend_columns, scale<float>,
                                scale<uint16_t>,   mix<float>, mix<uint16_t>};
 
 }  // namespace

@@ -25,8 +25,6 @@ struct ColumnTaps {
 };
 
 struct RowKernels {
-  const char* isa;
-
   // out = the row's pixels in reverse order.
   void (*flip)(uint8_t* out, const uint8_t* row, int32_t pixels, int32_t channels);
 

@@ -1,0 +1,249 @@
+// Convolution through oneDNN: plans by shape, and the loops over pieces of a batch.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <sstream>
+
+#include "core/base/error.h"
+#include "core/nn/convolution.h"
+#include "core/nn/onednn.h"
+#include "core/nn/scratch.h"
+
+namespace lambda_fast {
+namespace {
+
+using dnnl::memory;
+
+enum class Direction { kForward, kInput, kKernel };
+
+// Operations that make a piece: a tenth of a millisecond or so, long against the hand-over to another thread and short
+// against the step.
+constexpr int64_t kPieceOperations = 40'000'000;
+
+// Kernel gradients are summed by parts of the batch, which costs a pass over each part's sum.
+constexpr int64_t kMostParts = 8;
+constexpr int64_t kPartBytes = 4 << 20;
+
+// One direction of a convolution over a piece of a batch, compiled; and the kernel's way between HWIO in float32 and the
+// layout that oneDNN chose.
+struct Plan {
+  std::unique_ptr<Primitive> compute;
+  std::unique_ptr<Primitive> reorder;  // to the chosen layout; for the kernel's gradient, back from it
+  size_t kernel_bytes;                 // in the chosen layout
+};
+
+memory::data_type data_type(FloatType type) {
+  return type == FloatType::kFloat32 ? memory::data_type::f32 : memory::data_type::bf16;
+}
+
+int64_t element_size(FloatType type) { return type == FloatType::kFloat32 ? 4 : 2; }
+
+std::unique_ptr<Primitive> reorder(const memory::desc& from, const memory::desc& to) {
+  const dnnl::reorder::primitive_desc description(cpu_engine(), from, cpu_engine(), to, with_own_scratchpad());
+  return std::make_unique<Primitive>(dnnl::reorder(description),
+                                     Primitive::Arguments{{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}},
+                                     description.scratchpad_desc());
+}
+
+Plan make_plan(Direction direction, FloatType type, const ConvolutionShape& shape) {
+  using Tag = memory::format_tag;
+  const OneThread guard;  // compiled for the one thread that will run it
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+  const auto f32 = memory::data_type::f32;
+  const memory::desc input({shape.count, shape.in_channels, shape.height, shape.width}, data_type(type), Tag::nhwc);
+  const memory::desc output({shape.count, shape.out_channels, shape.out_height(), shape.out_width()}, data_type(type),
+                            Tag::nhwc);
+  const memory::dims kernel{shape.out_channels, shape.in_channels, shape.kernel_height, shape.kernel_width};
+  const memory::desc dense_kernel(kernel, f32, Tag::hwio);
+  const memory::desc chosen_kernel(kernel, data_type(type), Tag::any);
+  const memory::dims strides{shape.stride[0], shape.stride[1]};
+  const memory::dims before{shape.pad_top, shape.pad_left}, after{shape.pad_bottom, shape.pad_right};
+  const auto attributes = with_own_scratchpad();
+  const dnnl::convolution_forward::primitive_desc forward(cpu_engine(), dnnl::prop_kind::forward_training, algorithm,
+                                                          input, chosen_kernel, output, strides, before, after,
+                                                          attributes);
+  Plan plan;
+  if (direction == Direction::kForward) {
+    plan.kernel_bytes = forward.weights_desc().get_size();
+    plan.reorder = reorder(dense_kernel, forward.weights_desc());
+    plan.compute = std::make_unique<Primitive>(
+        dnnl::convolution_forward(forward),
+        Primitive::Arguments{
+            {DNNL_ARG_DST, output}, {DNNL_ARG_SRC, input}, {DNNL_ARG_WEIGHTS, forward.weights_desc()}},
+        forward.scratchpad_desc());
+  } else if (direction == Direction::kInput) {
+    const dnnl::convolution_backward_data::primitive_desc backward(cpu_engine(), algorithm, input, chosen_kernel,
+                                                                   output, strides, before, after, forward, attributes);
+    plan.kernel_bytes = backward.weights_desc().get_size();
+    plan.reorder = reorder(dense_kernel, backward.weights_desc());
+    plan.compute = std::make_unique<Primitive>(
+        dnnl::convolution_backward_data(backward),
+        Primitive::Arguments{
+            {DNNL_ARG_DIFF_SRC, input}, {DNNL_ARG_DIFF_DST, output}, {DNNL_ARG_WEIGHTS, backward.weights_desc()}},
+        backward.scratchpad_desc());
+  } else {
+    const memory::desc gradient(kernel, f32, Tag::any);
+    const dnnl::convolution_backward_weights::primitive_desc backward(cpu_engine(), algorithm, input, gradient, output,
+                                                                      strides, before, after, forward, attributes);
+    plan.kernel_bytes = backward.diff_weights_desc().get_size();
+    plan.reorder = reorder(backward.diff_weights_desc(), dense_kernel);
+    plan.compute = std::make_unique<Primitive>(dnnl::convolution_backward_weights(backward),
+                                               Primitive::Arguments{{DNNL_ARG_DIFF_WEIGHTS, backward.diff_weights_desc()},
+                                                                    {DNNL_ARG_SRC, input},
+                                                                    {DNNL_ARG_DIFF_DST, output}},
+                                               backward.scratchpad_desc());
+  }
+  return plan;
+}
+
+// Kept for the life of the process: a program meets few shapes, and each is compiled once.
+const Plan& plan_for(Direction direction, FloatType type, ConvolutionShape shape, int64_t count) {
+  shape.count = count;
+  using Key = std::array<int64_t, 15>;
+  const Key key{static_cast<int64_t>(direction), static_cast<int64_t>(type), shape.count, shape.height, shape.width,
+                shape.in_channels, shape.kernel_height, shape.kernel_width, shape.out_channels, shape.stride[0],
+                shape.stride[1], shape.pad_top, shape.pad_bottom, shape.pad_left, shape.pad_right};
+  static std::shared_mutex mutex;
+  static std::map<Key, Plan> plans;  // nodes stay where they are
+  {
+    const std::shared_lock<std::shared_mutex> lock(mutex);
+    const auto found = plans.find(key);
+    if (found != plans.end()) return found->second;
+  }
+  const std::unique_lock<std::shared_mutex> lock(mutex);
+  const auto found = plans.find(key);
+  if (found != plans.end()) return found->second;
+  try {
+    return plans.emplace(key, make_plan(direction, type, shape)).first->second;
+  } catch (const dnnl::error& error) {
+    fail(ErrorKind::kUnavailable, "conv2d", "expected a convolution that oneDNN has for this CPU; found its error: ",
+         error.what());
+  }
+}
+
+// Images of each piece; the last piece may hold fewer.
+int64_t images_per_piece(const ConvolutionShape& shape) {
+  const int64_t most = std::max<int64_t>(1, kPieceOperations / std::max<int64_t>(1, shape.operations()));
+  const int64_t pieces = (shape.count + most - 1) / most;
+  return (shape.count + pieces - 1) / pieces;
+}
+
+template <class Pointer>
+auto at(Pointer* base, int64_t bytes) {
+  return const_cast<char*>(static_cast<const char*>(static_cast<const void*>(base)) + bytes);
+}
+
+// Forward and backward to the input differ in nothing but the direction.
+void map_images(Direction direction, void* to, int64_t to_image, const void* from, int64_t from_image,
+                const float* kernel, FloatType type, const ConvolutionShape& shape, const Context& context) {
+  if (shape.count == 0) return;
+  const int64_t piece = images_per_piece(shape);
+  const Plan& whole = plan_for(direction, type, shape, piece);
+  void* chosen = scratch(ScratchSlot::kKernel, whole.kernel_bytes);
+  {
+    const OneThread guard;
+    whole.reorder->run({const_cast<float*>(kernel), chosen});
+  }
+  const int64_t rest = shape.count % piece;
+  // oneDNN may choose another layout for the kernel when the batch differs.
+  const Plan* last = rest == 0 ? &whole : &plan_for(direction, type, shape, rest);
+  void* chosen_last = chosen;
+  if (rest != 0) {
+    const OneThread guard;
+    chosen_last = scratch(ScratchSlot::kPartialSums, last->kernel_bytes);
+    last->reorder->run({const_cast<float*>(kernel), chosen_last});
+  }
+  parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
+    const OneThread guard;
+    for (int64_t image = begin; image < end; image += piece) {
+      const bool is_whole = image + piece <= end;
+      (is_whole ? whole : *last)
+          .compute->run({at(to, image * to_image), at(from, image * from_image), is_whole ? chosen : chosen_last});
+    }
+  });
+}
+
+int64_t input_bytes(const ConvolutionShape& shape, FloatType type) {
+  return shape.height * shape.width * shape.in_channels * element_size(type);
+}
+
+int64_t output_bytes(const ConvolutionShape& shape, FloatType type) {
+  return shape.out_height() * shape.out_width() * shape.out_channels * element_size(type);
+}
+
+}  // namespace
+
+void convolve(void* output, const void* input, const float* kernel, FloatType type, const ConvolutionShape& shape,
+              const Context& context) {
+  map_images(Direction::kForward, output, output_bytes(shape, type), input, input_bytes(shape, type), kernel, type,
+             shape, context);
+}
+
+void convolve_backward_input(void* input_gradient, const void* output_gradient, const float* kernel, FloatType type,
+                             const ConvolutionShape& shape, const Context& context) {
+  map_images(Direction::kInput, input_gradient, input_bytes(shape, type), output_gradient, output_bytes(shape, type),
+             kernel, type, shape, context);
+}
+
+void convolve_backward_kernel(float* kernel_gradient, const void* input, const void* output_gradient, FloatType type,
+                              const ConvolutionShape& shape, const Context& context) {
+  const int64_t elements = shape.kernel_height * shape.kernel_width * shape.in_channels * shape.out_channels;
+  if (shape.count == 0) {
+    std::memset(kernel_gradient, 0, elements * sizeof(float));
+    return;
+  }
+  const int64_t wanted = shape.operations() * shape.count / kPieceOperations;
+  const int64_t affordable = std::max<int64_t>(2, kPartBytes / (elements * 4));
+  const int64_t most = std::min({std::max<int64_t>(1, wanted), affordable, kMostParts, shape.count});
+  const int64_t piece = (shape.count + most - 1) / most;
+  const int64_t parts = (shape.count + piece - 1) / piece;
+  const int64_t rest = shape.count - (parts - 1) * piece;
+  const Plan& whole = plan_for(Direction::kKernel, type, shape, piece);
+  const Plan& last = plan_for(Direction::kKernel, type, shape, rest);
+  // Summed in HWIO: the last part's layout may be another one.
+  float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
+  parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {
+    const OneThread guard;
+    for (int64_t part = begin; part < end; ++part) {
+      const Plan& plan = part + 1 < parts ? whole : last;
+      void* chosen = scratch(ScratchSlot::kPiece, plan.kernel_bytes);
+      plan.compute->run({chosen, at(input, part * piece * input_bytes(shape, type)),
+                         at(output_gradient, part * piece * output_bytes(shape, type))});
+      plan.reorder->run({chosen, parts == 1 ? kernel_gradient : sums + part * elements});
+    }
+  });
+  if (parts == 1) return;
+  constexpr int64_t kGrain = 1 << 16;
+  parallel_for(context, elements, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) kernel_gradient[i] = sums[i] + sums[elements + i];
+    for (int64_t part = 2; part < parts; ++part) {
+      const float* more = sums + part * elements;
+      for (int64_t i = begin; i < end; ++i) kernel_gradient[i] += more[i];
+    }
+  });
+}
+
+std::string convolution_library() {
+  const dnnl_version_t* version = dnnl_version();
+  std::ostringstream text;
+  text << "oneDNN " << version->major << '.' << version->minor << '.' << version->patch;
+  return text.str();
+}
+
+bool has_fast_bfloat16() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core_bf16:
+    case dnnl::cpu_isa::avx512_core_fp16:
+    case dnnl::cpu_isa::avx512_core_amx:
+    case dnnl::cpu_isa::avx512_core_amx_fp16:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace lambda_fast

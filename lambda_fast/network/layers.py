@@ -1,0 +1,269 @@
+"""Convolution, batch normalisation and pooling that are fast on CPUs, with Keras' variables.
+
+On a CPU they call the native kernels (oneDNN's convolutions; normalisation, addition and ReLU in one
+pass) from inside the XLA program; where TensorFlow sees a GPU, or the library was built without
+oneDNN, they are TensorFlow's own ops. Variables, their names and their values are the same either
+way, and the same as in `keras.layers`, so checkpoints and pretrained weights move between them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+
+from lambda_fast import native
+
+Padding = Literal["same", "valid"] | int
+
+
+@functools.cache
+def has_native_kernels() -> bool:
+    """Whether these layers call the native kernels here."""
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return not on_gpu and bool(native.core().build_info()["convolution"])
+
+
+@keras.saving.register_keras_serializable("lambda_fast")
+class Conv2D(keras.layers.Layer):
+    """A convolution of NHWC images without bias (normalisation follows it).
+
+    Args:
+        filters: output channels.
+        kernel_size: height and width of the kernel.
+        strides: down and across.
+        padding: `same` and `valid` as in Keras, or the number of zero pixels on every side.
+        kernel_initializer: as in Keras.
+
+    Call with float32 or bfloat16 [batch, height, width, channels]; returns the layer's compute dtype.
+    The kernel [kernel_size, kernel_size, channels, filters] and its gradient are float32.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        padding: Padding = "same",
+        kernel_initializer: Any = "he_normal",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+        self.padding = padding
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        if padding not in ("same", "valid") and not (isinstance(padding, int) and padding >= 0):
+            raise ValueError(
+                "[Conv2D] expected padding 'same', 'valid' or a number of pixels, found "
+                f"{padding!r}"
+            )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the kernel."""
+        if len(input_shape) != 4 or None in input_shape[1:]:
+            raise ValueError(
+                "[Conv2D] expected images [batch, height, width, channels] of a known size, found "
+                f"{input_shape}"
+            )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
+            initializer=self.kernel_initializer,
+            autocast=False,  # rounded where it is used, together with its change of layout
+        )
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Convolves."""
+        x = tf.cast(x, self.compute_dtype)
+        rows, columns = (self._pads(extent) for extent in x.shape[1:3])
+        if has_native_kernels():
+            return native.ops().lambda_fast_conv2d(
+                input=x,
+                kernel=self.kernel,
+                strides=(self.strides, self.strides),
+                padding=(*rows, *columns),
+            )
+        kernel = tf.cast(self.kernel, self.compute_dtype)
+        return tf.nn.conv2d(x, kernel, self.strides, [(0, 0), rows, columns, (0, 0)])
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Of [batch, height, width, channels]."""
+        sizes = [
+            (extent + sum(self._pads(extent)) - self.kernel_size) // self.strides + 1
+            for extent in input_shape[1:3]
+        ]
+        return (input_shape[0], *sizes, self.filters)
+
+    def _pads(self, extent: int) -> tuple[int, int]:
+        """Zero pixels before and after an axis."""
+        if self.padding == "valid":
+            return 0, 0
+        if self.padding == "same":
+            missing = self.kernel_size - (extent % self.strides or self.strides)
+            return max(0, missing) // 2, max(0, missing) - max(0, missing) // 2
+        return self.padding, self.padding
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same layer."""
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable("lambda_fast")
+class BatchNormalization(keras.layers.Layer):
+    """Batch normalisation (Ioffe and Szegedy, 2015, arXiv:1502.03167) and what follows it.
+
+    `relu(scale * (x - mean) / sqrt(variance + epsilon) + offset + residual)`, in one pass over the
+    memory on CPUs.
+
+    Args:
+        relu: cuts off negative values.
+        momentum: of the moving statistics.
+        epsilon: added to the variance.
+        gamma_initializer: of the scale.
+
+    Call with `x` and, or not, a residual of the same shape and dtype, [..., channels]; returns the
+    layer's compute dtype. Variables and statistics are float32.
+    """
+
+    def __init__(
+        self,
+        relu: bool = False,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        gamma_initializer: Any = "ones",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.relu, self.momentum, self.epsilon = relu, momentum, epsilon
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+
+    def build(
+        self,
+        x_shape: tuple[int | None, ...],
+        residual_shape: tuple[int | None, ...] | None = None,
+    ) -> None:
+        """Makes scale, offset and moving statistics."""
+        if residual_shape is not None and tuple(residual_shape) != tuple(x_shape):
+            raise ValueError(
+                f"[BatchNormalization] expected a residual of shape {tuple(x_shape)}, found "
+                f"{tuple(residual_shape)}"
+            )
+
+        def weight(name: str, initializer: Any, trainable: bool) -> keras.Variable:
+            return self.add_weight(
+                name=name,
+                shape=(x_shape[-1],),
+                initializer=initializer,
+                trainable=trainable,
+                autocast=False,
+            )
+
+        self.gamma = weight("gamma", self.gamma_initializer, True)
+        self.beta = weight("beta", "zeros", True)
+        self.moving_mean = weight("moving_mean", "zeros", False)
+        self.moving_variance = weight("moving_variance", "ones", False)
+
+    def call(
+        self, x: tf.Tensor, residual: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        """Normalises with the batch's statistics in training, else with the moving ones."""
+        x = tf.cast(x, self.compute_dtype)
+        residuals = [] if residual is None else [tf.cast(residual, self.compute_dtype)]
+        if not (training and self.trainable):
+            return self._normalise(x, residuals)
+        y, mean, variance = self._normalise_batch(x, residuals)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving.value + (1.0 - self.momentum) * value)
+        return y
+
+    def _normalise(self, x: tf.Tensor, residuals: list[tf.Tensor]) -> tf.Tensor:
+        statistics = self.moving_mean.value, self.moving_variance.value
+        if has_native_kernels():
+            return native.ops().lambda_fast_batch_norm_inference(
+                x, self.gamma, self.beta, *statistics, residuals, self.epsilon, self.relu
+            )
+        return self._finish(self._scaled(x, *statistics), residuals, x.dtype)
+
+    def _normalise_batch(
+        self, x: tf.Tensor, residuals: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        if has_native_kernels():
+            return native.ops().lambda_fast_batch_norm(
+                x, self.gamma, self.beta, residuals, self.epsilon, self.relu
+            )
+        if len(x.shape) == 4:  # cuDNN's
+            y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+                x, self.gamma, self.beta, epsilon=self.epsilon
+            )
+            # It divides by one less than the number of rows.
+            rows = tf.cast(tf.size(x) / tf.shape(x)[-1], tf.float32)
+            variance = variance * (rows - 1.0) / rows
+            return self._finish(tf.cast(y, tf.float32), residuals, x.dtype), mean, variance
+        wide = tf.cast(x, tf.float32)
+        mean, variance = tf.nn.moments(wide, list(range(len(x.shape) - 1)))
+        return self._finish(self._scaled(x, mean, variance), residuals, x.dtype), mean, variance
+
+    def _scaled(self, x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+        gain = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        return (tf.cast(x, tf.float32) - mean) * gain + self.beta
+
+    def _finish(self, y: tf.Tensor, residuals: list[tf.Tensor], dtype: tf.DType) -> tf.Tensor:
+        for residual in residuals:
+            y = y + tf.cast(residual, tf.float32)
+        return tf.cast(tf.nn.relu(y) if self.relu else y, dtype)
+
+    def compute_output_shape(
+        self,
+        x_shape: tuple[int | None, ...],
+        residual_shape: tuple[int | None, ...] | None = None,
+    ) -> tuple[int | None, ...]:
+        """The input's."""
+        return x_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same layer."""
+        return super().get_config() | {
+            "relu": self.relu,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
+        }
+
+
+@tf.RegisterGradient("LambdaFast>Conv2D")
+def _conv2d_gradient(op: tf.Operation, dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    x, kernel = op.inputs
+    options = {"strides": op.get_attr("strides"), "padding": op.get_attr("padding")}
+    ops = native.ops()
+    return (
+        ops.lambda_fast_conv2d_backprop_input(x, kernel, dy, **options),
+        ops.lambda_fast_conv2d_backprop_filter(x, kernel, dy, **options),
+    )
+
+
+@tf.RegisterGradient("LambdaFast>BatchNorm")
+def _batch_norm_gradient(op: tf.Operation, dy: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor]:
+    """The statistics feed moving averages, through which nothing flows back."""
+    x, scale, _offset, *residuals = op.inputs
+    y, mean, variance = op.outputs
+    relu = op.get_attr("relu")
+    dx, dscale, doffset, dresidual = native.ops().lambda_fast_batch_norm_grad(
+        dy,
+        x,
+        y if relu else x,
+        scale,
+        mean,
+        variance,
+        residuals=len(residuals) if relu else 0,
+        epsilon=op.get_attr("epsilon"),
+        relu=relu,
+    )
+    return [dx, dscale, doffset, *(dresidual if relu else [dy] * len(residuals))]
