@@ -8,6 +8,10 @@
 #include <cstring>
 #include <type_traits>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #define LF_JOIN_(a, b) a##b
 #define LF_JOIN(a, b) LF_JOIN_(a, b)
 
@@ -31,10 +35,15 @@ LF_INLINE Floats load(const float* from) {
 }
 
 LF_INLINE Floats load(const uint16_t* from) {
+#if defined(__AVX512F__)  // GCC 12 makes two registers of it by itself
+  const __m256i value = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(value), 16));
+#else
   Halves value;
   std::memcpy(&value, from, sizeof value);
   const Words wide = __builtin_convertvector(value, Words) << 16;
   return __builtin_bit_cast(Floats, wide);
+#endif
 }
 
 LF_INLINE void store(float* to, const Floats& value) { std::memcpy(to, &value, sizeof value); }
@@ -44,8 +53,13 @@ LF_INLINE void store(uint16_t* to, const Floats& value) {
   const Words bits = __builtin_bit_cast(Words, value);
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   const Words quiet = (bits >> 16) | 0x40u;
-  const Halves half = __builtin_convertvector(value == value ? rounded : quiet, Halves);
+  const Words chosen = value == value ? rounded : quiet;
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(__builtin_bit_cast(__m512i, chosen)));
+#else
+  const Halves half = __builtin_convertvector(chosen, Halves);
   std::memcpy(to, &half, sizeof half);
+#endif
 }
 
 // Fewer lanes than a register has, at the end of a row.

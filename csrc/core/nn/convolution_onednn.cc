@@ -10,6 +10,8 @@
 
 #include "core/base/error.h"
 #include "core/nn/convolution.h"
+#include "core/nn/kernel_gradient_bf16.h"
+#include "core/nn/narrow_convolution_bf16.h"
 #include "core/nn/onednn.h"
 #include "core/nn/scratch.h"
 
@@ -132,16 +134,29 @@ int64_t images_per_piece(const ConvolutionShape& shape) {
   return (shape.count + pieces - 1) / pieces;
 }
 
-template <class Pointer>
-auto at(Pointer* base, int64_t bytes) {
-  return const_cast<char*>(static_cast<const char*>(static_cast<const void*>(base)) + bytes);
-}
+// oneDNN's handles are not const, of what it only reads either.
+void* at(const void* base, int64_t bytes) { return const_cast<char*>(static_cast<const char*>(base) + bytes); }
+
+const uint16_t* halves(const void* images) { return static_cast<const uint16_t*>(images); }
 
 // Forward and backward to the input differ in nothing but the direction.
 void map_images(Direction direction, void* to, int64_t to_image, const void* from, int64_t from_image,
                 const float* kernel, FloatType type, const ConvolutionShape& shape, const Context& context) {
   if (shape.count == 0) return;
   const int64_t piece = images_per_piece(shape);
+  const bool forward = direction == Direction::kForward;
+  const ConvolutionShape narrow = forward ? shape : turned(shape);
+  if (type == FloatType::kBFloat16 && has_narrow_convolution_bf16(narrow)) {
+    auto* packed = static_cast<uint32_t*>(scratch(ScratchSlot::kKernel, packed_kernel_bytes(shape)));
+    (forward ? pack_kernel : pack_turned_kernel)(packed, kernel, shape);
+    parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
+      ConvolutionShape images = narrow;
+      images.count = end - begin;
+      narrow_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
+                              packed, images);
+    });
+    return;
+  }
   const Plan& whole = plan_for(direction, type, shape, piece);
   void* chosen = scratch(ScratchSlot::kKernel, whole.kernel_bytes);
   {
@@ -202,18 +217,28 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   const int64_t piece = (shape.count + most - 1) / most;
   const int64_t parts = (shape.count + piece - 1) / piece;
   const int64_t rest = shape.count - (parts - 1) * piece;
-  const Plan& whole = plan_for(Direction::kKernel, type, shape, piece);
-  const Plan& last = plan_for(Direction::kKernel, type, shape, rest);
+  const bool by_pairs = type == FloatType::kBFloat16 && has_kernel_gradient_bf16(shape);
+  const Plan* whole = by_pairs ? nullptr : &plan_for(Direction::kKernel, type, shape, piece);
+  const Plan* last = by_pairs ? nullptr : &plan_for(Direction::kKernel, type, shape, rest);
   // Summed in HWIO: the last part's layout may be another one.
   float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
   parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {
     const OneThread guard;
     for (int64_t part = begin; part < end; ++part) {
-      const Plan& plan = part + 1 < parts ? whole : last;
+      float* sum = parts == 1 ? kernel_gradient : sums + part * elements;
+      if (by_pairs) {
+        ConvolutionShape images = shape;
+        images.count = part + 1 < parts ? piece : rest;
+        std::memset(sum, 0, elements * sizeof(float));
+        add_kernel_gradient_bf16(sum, halves(input) + part * piece * input_bytes(shape, type) / 2,
+                                 halves(output_gradient) + part * piece * output_bytes(shape, type) / 2, images);
+        continue;
+      }
+      const Plan& plan = part + 1 < parts ? *whole : *last;
       void* chosen = scratch(ScratchSlot::kPiece, plan.kernel_bytes);
       plan.compute->run({chosen, at(input, part * piece * input_bytes(shape, type)),
                          at(output_gradient, part * piece * output_bytes(shape, type))});
-      plan.reorder->run({chosen, parts == 1 ? kernel_gradient : sums + part * elements});
+      plan.reorder->run({chosen, sum});
     }
   });
   if (parts == 1) return;
@@ -235,15 +260,13 @@ std::string convolution_library() {
 }
 
 bool has_fast_bfloat16() {
-  switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::avx512_core_bf16:
-    case dnnl::cpu_isa::avx512_core_fp16:
-    case dnnl::cpu_isa::avx512_core_amx:
-    case dnnl::cpu_isa::avx512_core_amx_fp16:
-      return true;
-    default:
-      return false;
-  }
+  return has_matrix_tiles() || dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16 ||
+         dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_fp16;
+}
+
+bool has_matrix_tiles() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  return isa == dnnl::cpu_isa::avx512_core_amx || isa == dnnl::cpu_isa::avx512_core_amx_fp16;
 }
 
 }  // namespace lambda_fast

@@ -1,0 +1,20 @@
+// The gradient of a convolution's kernel in bfloat16, for CPUs with AVX512-BF16 and no matrix tiles.
+//
+// oneDNN's own spends half of its time on changes of layout when channels are few; see kernel_gradient_bf16.cc for how
+// the memory moves here.
+#pragma once
+
+#include <cstdint>
+
+#include "core/nn/convolution.h"
+
+namespace lambda_fast {
+
+// Whether this machine and this shape suit it: 3 x 3 kernels, input channels a multiple of 8, output channels of 16.
+bool has_kernel_gradient_bf16(const ConvolutionShape& shape);
+
+// Adds to gradient[3, 3, in_channels, out_channels] what shape.count images contribute. One thread.
+void add_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
+                              const ConvolutionShape& shape);
+
+}  // namespace lambda_fast
