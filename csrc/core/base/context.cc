@@ -11,6 +11,14 @@
 namespace lambda_fast {
 namespace {
 
+constexpr int kSpins = 2000;  // some tens of microseconds
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 // Shared with tasks that may start after the caller has returned: those find no piece left and touch nothing else.
 class Pieces {
  public:
@@ -36,6 +44,8 @@ class Pieces {
   }
 
   void wait() {
+    // The last piece of another thread is mostly about to end: sleeping and being woken would take longer.
+    for (int i = 0; i < kSpins && done_.load(std::memory_order_acquire) != count_; ++i) pause();
     std::unique_lock<std::mutex> lock(mutex_);
     all_done_.wait(lock, [this] { return done_.load() == count_; });
     if (failure_) std::rethrow_exception(failure_);
