@@ -238,6 +238,46 @@ class BatchNormalization(keras.layers.Layer):
         }
 
 
+@keras.saving.register_keras_serializable("lambda_fast")
+class MaxPooling2D(keras.layers.Layer):
+    """The greatest value of each window of NHWC images, by channel.
+
+    Args:
+        pool_size: height and width of the window.
+        strides: down and across.
+        padding: pixels on every side that no window counts.
+    """
+
+    def __init__(
+        self, pool_size: int, strides: int = 2, padding: int = 0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.pool_size, self.strides, self.padding = pool_size, strides, padding
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[batch, height, width, channels] to [batch, out_height, out_width, channels]."""
+        if self.padding:  # XLA takes no explicit padding here
+            pads = (self.padding, self.padding)
+            x = tf.pad(x, [(0, 0), pads, pads, (0, 0)], constant_values=x.dtype.min)
+        return tf.nn.max_pool2d(x, self.pool_size, self.strides, "VALID")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Of [batch, height, width, channels]."""
+        sizes = [
+            (extent + 2 * self.padding - self.pool_size) // self.strides + 1
+            for extent in input_shape[1:3]
+        ]
+        return (input_shape[0], *sizes, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same layer."""
+        return super().get_config() | {
+            "pool_size": self.pool_size,
+            "strides": self.strides,
+            "padding": self.padding,
+        }
+
+
 @tf.RegisterGradient("LambdaFast>Conv2D")
 def _conv2d_gradient(op: tf.Operation, dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     x, kernel = op.inputs

@@ -15,15 +15,19 @@ namespace {
 
 // Elements of a block: read twice for its variance, the second time from the first or second cache.
 constexpr int64_t kBlockElements = 16 * 1024;
-// Blocks that a thread takes at once.
-constexpr int64_t kGrain = 8;
+// At least, so that loading the channels' constants does not count.
+constexpr int64_t kBlockRows = 32;
+// Elements that a thread takes at once.
+constexpr int64_t kGrainElements = 8 * kBlockElements;
 
 struct Blocks {
   int64_t rows, count, total;  // in each, how many, of all
+  int64_t grain;               // blocks that a thread takes at once
   explicit Blocks(BatchNormShape shape)
-      : rows(std::max<int64_t>(1, kBlockElements / shape.channels)),
+      : rows(std::max(kBlockRows, kBlockElements / shape.channels)),
         count((shape.rows + rows - 1) / rows),
-        total(shape.rows) {}
+        total(shape.rows),
+        grain(std::max<int64_t>(1, kGrainElements / (rows * shape.channels))) {}
   int64_t rows_of(int64_t block) const { return std::min(rows, total - block * rows); }
 };
 
@@ -36,7 +40,7 @@ Pointer* at(Pointer* base, int64_t row, int64_t channels, FloatType type) {
 
 template <class Body>
 void for_blocks(const Blocks& blocks, const Context& context, const Body& body) {
-  parallel_for(context, blocks.count, kGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(context, blocks.count, blocks.grain, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) body(block);
   });
 }

@@ -1,8 +1,8 @@
 // The row loops of batch normalisation. CMake compiles this file once for each instruction set, with LF_ISA naming it.
 //
-// A tile is up to 64 neighbouring channels, whose constants and sums stay in four registers of 16 lanes while the loop
-// runs down the rows. Where 64 is a multiple of the channels, several rows are taken as one of 64 channels, so that
-// narrow tensors fill the registers too and memory is read in order.
+// A tile is four registers of neighbouring channels, whose constants and sums stay there while the loop runs down the
+// rows. Where a tile holds several rows of a narrow tensor, they are taken as one, so that it fills the registers too and
+// memory is read in order.
 #include "core/nn/batch_norm_rows.h"
 
 #include <cstring>
@@ -18,13 +18,19 @@
 namespace lambda_fast {
 namespace {
 
+#if defined(__AVX512F__)
 constexpr int kLanes = 16;
-constexpr int kTile = 64;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+constexpr int kTile = 4 * kLanes;
 
-// GCC's vectors: one register of AVX-512, two of AVX2, four of SSE.
-using Floats = float __attribute__((vector_size(64)));
-using Words = uint32_t __attribute__((vector_size(64)));
-using Halves = uint16_t __attribute__((vector_size(32)));
+// The compiler's vectors, one register each.
+using Floats = float __attribute__((vector_size(4 * kLanes)));
+using Words = uint32_t __attribute__((vector_size(4 * kLanes)));
+using Halves = uint16_t __attribute__((vector_size(2 * kLanes)));
 
 #define LF_INLINE inline __attribute__((always_inline))
 
@@ -82,6 +88,19 @@ struct Tile {
   int64_t offset, rows, stride;  // in elements
   int64_t first, channels;
   int lanes;
+
+  template <class Body>
+  LF_INLINE void each_lane(const Body& body) const {
+    if (first + lanes <= channels) {
+      for (int lane = 0; lane < lanes; ++lane) body(lane, first + lane);
+      return;
+    }
+    int64_t channel = first;
+    for (int lane = 0; lane < lanes; ++lane) {
+      body(lane, channel);
+      if (++channel == channels) channel = 0;
+    }
+  }
 };
 
 // A constant of each channel, in the tile's registers.
@@ -90,7 +109,7 @@ struct Constants {
   Floats values[kRegisters];
   LF_INLINE Constants(const float* from, const Tile& tile) {
     float spread[kTile] = {};
-    for (int l = 0; l < tile.lanes; ++l) spread[l] = from[(tile.first + l) % tile.channels];
+    tile.each_lane([&](int lane, int64_t channel) { spread[lane] = from[channel]; });
     for (int k = 0; k < kRegisters; ++k) values[k] = load(spread + k * kLanes);
   }
 };
@@ -101,7 +120,7 @@ struct Sums {
   LF_INLINE void add_to(float* to, const Tile& tile) const {
     float spread[kTile];
     for (int k = 0; k < kRegisters; ++k) store(spread + k * kLanes, values[k]);
-    for (int l = 0; l < tile.lanes; ++l) to[(tile.first + l) % tile.channels] += spread[l];
+    tile.each_lane([&](int lane, int64_t channel) { to[channel] += spread[lane]; });
   }
 };
 

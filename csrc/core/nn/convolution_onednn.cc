@@ -7,6 +7,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <sstream>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/nn/convolution.h"
@@ -34,9 +35,12 @@ constexpr int64_t kPartBytes = 4 << 20;
 // layout that oneDNN chose.
 struct Plan {
   std::unique_ptr<Primitive> compute;
-  std::unique_ptr<Primitive> reorder;  // to the chosen layout; for the kernel's gradient, back from it
-  size_t kernel_bytes;                 // in the chosen layout
+  std::vector<Primitive> reorder;  // to the chosen layout, by slices; for the kernel's gradient, back from it
+  size_t kernel_bytes;             // in the chosen layout
 };
+
+// Output channels of a slice of a kernel whose layout changes: a multiple of every block that oneDNN makes of them.
+constexpr int64_t kSliceChannels = 64;
 
 memory::data_type data_type(FloatType type) {
   return type == FloatType::kFloat32 ? memory::data_type::f32 : memory::data_type::bf16;
@@ -44,11 +48,35 @@ memory::data_type data_type(FloatType type) {
 
 int64_t element_size(FloatType type) { return type == FloatType::kFloat32 ? 4 : 2; }
 
-std::unique_ptr<Primitive> reorder(const memory::desc& from, const memory::desc& to) {
+void add_reorder(std::vector<Primitive>& slices, const memory::desc& from, const memory::desc& to) {
   const dnnl::reorder::primitive_desc description(cpu_engine(), from, cpu_engine(), to, with_own_scratchpad());
-  return std::make_unique<Primitive>(dnnl::reorder(description),
-                                     Primitive::Arguments{{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}},
-                                     description.scratchpad_desc());
+  slices.emplace_back(dnnl::reorder(description), Primitive::Arguments{{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}},
+                      description.scratchpad_desc());
+}
+
+std::vector<Primitive> reorder(const memory::desc& from, const memory::desc& to) {
+  std::vector<Primitive> slices;
+  memory::dims extents = from.get_dims(), offsets(extents.size(), 0);
+  const int64_t channels = extents[0];
+  const auto slice_of = [&](const memory::desc& desc) { return desc.submemory_desc(extents, offsets, true); };
+  for (offsets[0] = 0; offsets[0] < channels; offsets[0] += kSliceChannels) {
+    extents[0] = std::min(kSliceChannels, channels - offsets[0]);
+    const memory::desc a = slice_of(from), b = slice_of(to);
+    if (!a || !b) {  // oneDNN cannot cut this layout
+      slices.clear();
+      add_reorder(slices, from, to);
+      break;
+    }
+    add_reorder(slices, a, b);
+  }
+  return slices;
+}
+
+void run_reorder(const Plan& plan, const void* from, void* to, const Context& context) {
+  parallel_for(context, static_cast<int64_t>(plan.reorder.size()), 1, [&](int64_t begin, int64_t end) {
+    const OneThread guard;
+    for (int64_t i = begin; i < end; ++i) plan.reorder[i].run({const_cast<void*>(from), to});
+  });
 }
 
 Plan make_plan(Direction direction, FloatType type, const ConvolutionShape& shape) {
@@ -159,18 +187,14 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
   }
   const Plan& whole = plan_for(direction, type, shape, piece);
   void* chosen = scratch(ScratchSlot::kKernel, whole.kernel_bytes);
-  {
-    const OneThread guard;
-    whole.reorder->run({const_cast<float*>(kernel), chosen});
-  }
+  run_reorder(whole, kernel, chosen, context);
   const int64_t rest = shape.count % piece;
   // oneDNN may choose another layout for the kernel when the batch differs.
   const Plan* last = rest == 0 ? &whole : &plan_for(direction, type, shape, rest);
   void* chosen_last = chosen;
   if (rest != 0) {
-    const OneThread guard;
     chosen_last = scratch(ScratchSlot::kPartialSums, last->kernel_bytes);
-    last->reorder->run({const_cast<float*>(kernel), chosen_last});
+    run_reorder(*last, kernel, chosen_last, context);
   }
   parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
     const OneThread guard;
@@ -223,7 +247,6 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   // Summed in HWIO: the last part's layout may be another one.
   float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
   parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {
-    const OneThread guard;
     for (int64_t part = begin; part < end; ++part) {
       float* sum = parts == 1 ? kernel_gradient : sums + part * elements;
       if (by_pairs) {
@@ -236,9 +259,10 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
       }
       const Plan& plan = part + 1 < parts ? *whole : *last;
       void* chosen = scratch(ScratchSlot::kPiece, plan.kernel_bytes);
+      const OneThread guard;
       plan.compute->run({chosen, at(input, part * piece * input_bytes(shape, type)),
                          at(output_gradient, part * piece * output_bytes(shape, type))});
-      plan.reorder->run({chosen, sum});
+      run_reorder(plan, chosen, sum, Context());
     }
   });
   if (parts == 1) return;

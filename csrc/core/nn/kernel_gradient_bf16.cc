@@ -18,6 +18,8 @@
 
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
+
+#include "core/base/isa.h"
 #endif
 
 namespace lambda_fast {
@@ -28,6 +30,8 @@ namespace {
 constexpr int kTaps = 3;
 constexpr int64_t kBandBytes = 36 << 10;  // most of the first cache
 constexpr int64_t kMostRows = 64;
+// Input times output channels: beyond, the sums themselves fall out of the second cache, and oneDNN is as fast.
+constexpr int64_t kMostChannels = 64 * 128;
 
 // A band of rows of two images, packed; strides in words.
 struct Band {
@@ -244,10 +248,11 @@ class Images {
 }  // namespace
 
 bool has_kernel_gradient_bf16(const ConvolutionShape& shape) {
-  static const bool has_instructions = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
-                                       __builtin_cpu_supports("avx512vl") && has_fast_bfloat16() && !has_matrix_tiles();
+  static const bool has_instructions = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16") &&
+                                       has_fast_bfloat16() && !has_matrix_tiles();
   return has_instructions && shape.kernel_height == kTaps && shape.kernel_width == kTaps &&
-         shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0;
+         shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0 &&
+         shape.in_channels * shape.out_channels <= kMostChannels;
 }
 
 void add_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
