@@ -35,6 +35,7 @@ class CMakeBuild(build_ext):
                 f"-DPython_EXECUTABLE={sys.executable}",
                 f"-DLAMBDA_FAST_OUTPUT={output}",
                 f"-DLAMBDA_FAST_TF={choice('LAMBDA_FAST_TF', 'ON', ('ON', 'OFF'))}",
+                f"-DLAMBDA_FAST_ONEDNN={choice('LAMBDA_FAST_ONEDNN', 'AUTO', ('AUTO', 'ON', 'OFF'))}",
                 f"-DLAMBDA_FAST_CUDA={choice('LAMBDA_FAST_CUDA', 'AUTO', ('AUTO', 'ON', 'OFF'))}",
             ],
             check=True,

@@ -1,4 +1,4 @@
-"""One training step of ResNet32 on CIFAR-10, batch 128, beside Keras, tf.function and PyTorch."""
+"""One training step of ResNet32, batch 128, beside Keras, tf.function, PyTorch and oneDNN alone."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,6 +15,7 @@ import tensorflow as tf
 from benchmarks.host_time import python_ms
 from benchmarks.images import batches_of, cifar
 from benchmarks.interleave import PACES, Samples, System, interleave, is_quick, mode
+from benchmarks.peers import keras_resnet32, onednn
 from lambda_fast.augmenter.augment import augment, augment_numpy
 from lambda_fast.config import Config
 from lambda_fast.configs.cifar10 import recipe
@@ -22,13 +23,12 @@ from lambda_fast.data.cifar10 import CLASS_NAMES
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
 from lambda_fast.modeler.image_classification_modeler import POLICIES, ImageClassificationModeler
-from lambda_fast.network import resnet32
 
 BATCH, IMAGES = 128, 4096
 PARAMETERS = 464_154
 LEARNING_RATE = 0.01
 LATER = 20  # at most so many steps after timing until one has a lower loss than the first step had
-SYSTEMS = ("lambda_fast", "keras_fit", "tf_function", "torch", "torch_compiled")
+SYSTEMS = ("lambda_fast", "keras_fit", "tf_function", "torch", "torch_compiled", "onednn_alone")
 WORK = "train_step_resnet32"
 
 
@@ -59,7 +59,8 @@ def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tu
         "torch_compiled": partial(_torch_compiled, *batches, precision, LEARNING_RATE),
     }
     learned = []
-    samples = measure({name: partial(_checked, build, learned) for name, build in builders.items()})
+    checked = {name: partial(_checked, build, learned) for name, build in builders.items()}
+    samples = measure(checked | {"onednn_alone": partial(onednn.train, BATCH, precision)})
     for system, first in learned:
         falls = any(system.step() < first for _ in range(LATER))
         assert falls, f"{system.name}: expected the loss to fall from {first}"
@@ -101,11 +102,12 @@ def _augmented_beforehand(images: np.ndarray, config: Config) -> np.ndarray:
 
 
 def _network(precision: str) -> keras.Model:
+    """The same network from Keras' own layers."""
     policy = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy(POLICIES[precision])
         keras.utils.set_random_seed(0)
-        return resnet32.net(len(CLASS_NAMES), (32, 32, 3))
+        return keras_resnet32.net(len(CLASS_NAMES), (32, 32, 3))
     finally:
         keras.config.set_dtype_policy(policy)
 

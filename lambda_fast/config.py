@@ -38,7 +38,8 @@ class ModelerConfig:
     Attributes:
         name: a module of `lambda_fast.modeler`.
         network: a module of `lambda_fast.network`.
-        precision: of the computation; variables, statistics and loss stay float32.
+        precision: of the computation; variables, statistics and loss stay float32. `auto` is
+            bfloat16 on CPUs that have arithmetic for it (AMX, AVX512-BF16), elsewhere float32.
         optimizer: SGD with `momentum`, with Nesterov's look-ahead if `nesterov`.
         learning_rate: its peak, at the end of the warm-up.
         warmup_epochs: the rate rises linearly to the peak; may be a fraction.
@@ -53,7 +54,7 @@ class ModelerConfig:
 
     name: str = "image_classification_modeler"
     network: str = "resnet32"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     optimizer: Literal["momentum"] = "momentum"
     momentum: float = 0.9
     nesterov: bool = True

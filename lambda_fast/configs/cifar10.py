@@ -27,6 +27,7 @@ def recipe() -> Config:
         ),
         modeler=ModelerConfig(
             network="resnet32",
+            precision="auto",
             learning_rate=0.1,
             warmup_epochs=5.0,
             schedule="cosine",

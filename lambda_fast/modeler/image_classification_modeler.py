@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,13 @@ class ImageClassificationModeler:
     """Owns the network and the optimizer, and compiles one program for its mode.
 
     Args:
-        config: the run.
+        config: the run. Its `modeler.precision` may be `auto`.
         inputter: gives shapes, classes and the length of an epoch.
         mode: train, eval or infer.
         model: a network to share; none: the recipe's, with fresh weights.
 
     Attributes:
+        config: the run, with the precision that `auto` means here.
         model: the Keras network; logits out.
         optimizer: the Keras optimizer, in train mode; its `iterations` is the step.
     """
@@ -44,6 +46,10 @@ class ImageClassificationModeler:
                 "Unset KERAS_BACKEND, or set it to tensorflow"
             )
         native.ops()  # refuses what does not fit before anything is traced
+        precision = chosen_precision(config.modeler.precision)
+        config = dataclasses.replace(
+            config, modeler=dataclasses.replace(config.modeler, precision=precision)
+        )
         self.config = config
         self.mode = mode
         self.spec = config.augmenter if mode == "train" else config.augmenter.without_dice()
@@ -223,6 +229,15 @@ class ImageClassificationModeler:
         checkpoint.check_fits(path, values, shapes)
         for name, variable in variables.items():
             variable.assign(values[name])
+
+
+def chosen_precision(precision: str) -> str:
+    """What `auto` means on this machine; float32 and bfloat16 mean themselves."""
+    if precision != "auto":
+        return precision
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    fast = native.core().build_info()["fast_bfloat16"]
+    return "bfloat16" if fast and not on_gpu else "float32"
 
 
 def _plain(value: Any) -> Any:

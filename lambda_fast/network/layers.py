@@ -1,7 +1,7 @@
 """Convolution, batch normalisation and pooling that are fast on CPUs, with Keras' variables.
 
-On a CPU they call the native kernels (oneDNN's convolutions; normalisation, addition and ReLU in one
-pass) from inside the XLA program; where TensorFlow sees a GPU, or the library was built without
+On a CPU they call the native kernels (oneDNN's convolutions; normalisation, addition and ReLU in
+one pass) from inside the XLA program; where TensorFlow sees a GPU, or the library was built without
 oneDNN, they are TensorFlow's own ops. Variables, their names and their values are the same either
 way, and the same as in `keras.layers`, so checkpoints and pretrained weights move between them.
 """
@@ -37,7 +37,7 @@ class Conv2D(keras.layers.Layer):
         padding: `same` and `valid` as in Keras, or the number of zero pixels on every side.
         kernel_initializer: as in Keras.
 
-    Call with float32 or bfloat16 [batch, height, width, channels]; returns the layer's compute dtype.
+    Call with float32 or bfloat16 [batch, height, width, channels]; returns the compute dtype.
     The kernel [kernel_size, kernel_size, channels, filters] and its gradient are float32.
     """
 
@@ -248,9 +248,7 @@ class MaxPooling2D(keras.layers.Layer):
         padding: pixels on every side that no window counts.
     """
 
-    def __init__(
-        self, pool_size: int, strides: int = 2, padding: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, pool_size: int, strides: int = 2, padding: int = 0, **options: Any) -> None:
         super().__init__(**options)
         self.pool_size, self.strides, self.padding = pool_size, strides, padding
 

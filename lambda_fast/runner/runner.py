@@ -128,4 +128,5 @@ def build(config: Config) -> Runner:
     names = sorted(config.callback.names, key=lambda name: name != "train_basic")
     callbacks = [find("callback", name)(config) for name in names]
     inputter = build_inputter(config, "train")
-    return Runner(config, inputter, build_modeler(config, inputter, "train"), callbacks)
+    modeler = build_modeler(config, inputter, "train")
+    return Runner(modeler.config, inputter, modeler, callbacks)

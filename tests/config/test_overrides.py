@@ -56,7 +56,7 @@ def test_values_take_the_type_of_the_field(config, assignment, value):
         ("epochs=true", r"expected epochs to be of type int"),
         ("epochs=", r"expected epochs to be of type int"),
         ("modeler.nesterov=1", r"to be of type bool"),
-        ("modeler.precision=float8", r"one of float32, bfloat16; found 'float8'"),
+        ("modeler.precision=float8", r"one of auto, float32, bfloat16; found 'float8'"),
         ("augmenter.contrast=0.5", r"tuple\[float, float\]"),
         ("augmenter.contrast=0.5,a", r"tuple\[float, float\]"),
         ("epochs={[]:1}", r"expected epochs to be of type int"),

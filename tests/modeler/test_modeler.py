@@ -15,6 +15,7 @@ from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.network import resnet32
+from lambda_fast.network.layers import Conv2D
 
 CLASSES = 10
 
@@ -27,7 +28,9 @@ def small(monkeypatch):
 def config(**modeler):
     base = recipe("cifar10")
     return dataclasses.replace(
-        base, batch_size_per_gpu=16, modeler=dataclasses.replace(base.modeler, **modeler)
+        base,
+        batch_size_per_gpu=16,
+        modeler=dataclasses.replace(base.modeler, **({"precision": "float32"} | modeler)),
     )
 
 
@@ -46,7 +49,7 @@ def inputter(mode="train"):
 def test_resnet32_has_the_parameters_of_the_paper():
     model = resnet32.net(CLASSES, (32, 32, 3))
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 464_154
-    assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]) == 31
+    assert len([layer for layer in model.layers if isinstance(layer, Conv2D)]) == 31
     assert model.output_shape == (None, CLASSES)
 
 

@@ -1,0 +1,96 @@
+"""One training step of ResNet50 at 224 x 224, batch 16, bfloat16, beside Keras."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks.images import batches_of
+from benchmarks.interleave import System
+from benchmarks.peers import keras_fit
+from lambda_fast.augmenter.augment import augment_numpy
+from lambda_fast.augmenter.spec import AugmentSpec
+from lambda_fast.config import Config, ModelerConfig
+from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
+from lambda_fast.inputter.order import Order
+from lambda_fast.modeler.image_classification_modeler import POLICIES, ImageClassificationModeler
+
+BATCH, IMAGES, CLASSES, SIZE = 16, 64, 1000, 224
+LEARNING_RATE, PRECISION = 0.01, "bfloat16"
+WORK = "train_step_resnet50"
+CONFIG = Config(
+    name="resnet50",
+    batch_size_per_gpu=BATCH,
+    augmenter=AugmentSpec(flip=0.5, normalize="channels"),
+    modeler=ModelerConfig(
+        network="resnet50",
+        precision=PRECISION,
+        learning_rate=LEARNING_RATE,
+        schedule="constant",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def samples(measure: Any) -> dict:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
+    labels = rng.integers(0, CLASSES, IMAGES, dtype=np.int32)
+    ids = np.arange(IMAGES, dtype=np.int64)
+    batches = (
+        batches_of(augment_numpy(images, ids, 0, 0, CONFIG.augmenter), BATCH),
+        batches_of(labels, BATCH),
+    )
+    return measure(
+        {
+            "lambda_fast": partial(_modeler, images, labels),
+            "keras_fit": partial(keras_fit.train, *batches, _keras, PRECISION, LEARNING_RATE),
+        }
+    )
+
+
+@pytest.mark.parametrize("system", ["lambda_fast", "keras_fit"])
+def test_train_step_resnet50(samples: Any, system: str, record: Callable[..., None]):
+    """Keras gets a batch that is augmented beforehand; lambda_fast gathers and augments."""
+    record(samples[system], WORK, PRECISION, batch=BATCH, images="noise")
+
+
+def _keras() -> keras.Model:
+    """keras.applications' network: convolutions with biases, strides on the 1 x 1 ones."""
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(POLICIES[PRECISION])
+        keras.utils.set_random_seed(0)
+        return keras.applications.ResNet50(
+            weights=None,
+            input_shape=(SIZE, SIZE, 3),
+            classes=CLASSES,
+            classifier_activation=None,
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _modeler(images: np.ndarray, labels: np.ndarray) -> System:
+    order = Order(samples=IMAGES, batch_size=BATCH, seed=0, shuffle=True, complete=False)
+    names = tuple(str(label) for label in range(CLASSES))
+    inputter = InMemoryInputter(images, labels, names, order)
+    modeler = ImageClassificationModeler(CONFIG, inputter, "train")
+    steps = count()
+
+    def step() -> float:
+        epoch, index = divmod(next(steps), inputter.steps_per_epoch)
+        return float(modeler.train_step(inputter.batch(epoch, index))["loss"])
+
+    variables = modeler.model.trainable_variables
+    parameters = sum(int(np.prod(variable.shape)) for variable in variables)
+    return System(
+        name="lambda_fast",
+        step=step,
+        images=BATCH,
+        facts={"precision": PRECISION, "parameters": parameters},
+    )
