@@ -27,6 +27,7 @@ class CMakeBuild(build_ext):
         """Builds all targets into the folder of the one declared extension."""
         output = Path(self.get_ext_fullpath(self.extensions[0].name)).resolve().parent
         build = ROOT / "build" / f"cp{sys.version_info.major}{sys.version_info.minor}"
+        onednn = choice("LAMBDA_FAST_ONEDNN", "AUTO", ("AUTO", "ON", "OFF"))
         subprocess.run(
             [
                 *("cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja"),
@@ -35,7 +36,7 @@ class CMakeBuild(build_ext):
                 f"-DPython_EXECUTABLE={sys.executable}",
                 f"-DLAMBDA_FAST_OUTPUT={output}",
                 f"-DLAMBDA_FAST_TF={choice('LAMBDA_FAST_TF', 'ON', ('ON', 'OFF'))}",
-                f"-DLAMBDA_FAST_ONEDNN={choice('LAMBDA_FAST_ONEDNN', 'AUTO', ('AUTO', 'ON', 'OFF'))}",
+                f"-DLAMBDA_FAST_ONEDNN={onednn}",
                 f"-DLAMBDA_FAST_CUDA={choice('LAMBDA_FAST_CUDA', 'AUTO', ('AUTO', 'ON', 'OFF'))}",
             ],
             check=True,

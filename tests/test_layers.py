@@ -47,6 +47,13 @@ def test_only_cuda_sources_see_cuda():
             assert not name.startswith("cuda") or file.suffix == ".cu", f"{file} includes {name}"
 
 
+def test_only_its_twin_sees_onednn():
+    for layer in ALLOWED:
+        for file, name in includes(layer):
+            if name.startswith("oneapi/"):
+                assert file.parent.name == "nn" and "onednn" in file.stem, f"{file} includes {name}"
+
+
 @pytest.mark.parametrize(
     "module",
     [

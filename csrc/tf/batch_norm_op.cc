@@ -1,9 +1,8 @@
 // LambdaFast>BatchNorm, its inference and its gradient for TensorFlow: definitions, shapes, and kernels for the CPU.
-#include "core/nn/batch_norm.h"
-
 #include <string>
 #include <vector>
 
+#include "core/nn/batch_norm.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -137,9 +136,8 @@ class BatchNormKernel : public tensorflow::OpKernel {
         if (i >= images && i < images + parameters) {
           *shape = check_batch_norm(extents(first), extents(input));
         } else {
-          require(input.shape() == first.shape(), "batch_norm",
-                  "expected images, residuals and gradients of shape ", first.shape().DebugString(), "; found ",
-                  input.shape().DebugString());
+          require(input.shape() == first.shape(), "batch_norm", "expected images, residuals and gradients of shape ",
+                  first.shape().DebugString(), "; found ", input.shape().DebugString());
         }
       }
     });
@@ -164,8 +162,8 @@ class BatchNormOp : public BatchNormKernel {
     TensorFlowExecutor executor(c->device()->tensorflow_cpu_worker_threads()->workers);
     OP_REQUIRES_OK(c, guarded([&] {
                      batch_norm(output->data(), floats(mean), floats(variance), c->input(0).data(), floats(c, 1),
-                                floats(c, 2), residuals_ ? c->input(3).data() : nullptr, float_type(c->input(0)),
-                                shape, spec_, {&executor, nullptr});
+                                floats(c, 2), residuals_ ? c->input(3).data() : nullptr, float_type(c->input(0)), shape,
+                                spec_, {&executor, nullptr});
                    }));
   }
 };
@@ -180,8 +178,8 @@ class BatchNormInferenceOp : public BatchNormKernel {
     OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &output));
     TensorFlowExecutor executor(c->device()->tensorflow_cpu_worker_threads()->workers);
     OP_REQUIRES_OK(c, guarded([&] {
-                     batch_norm_inference(output->data(), c->input(0).data(), floats(c, 1), floats(c, 2),
-                                          floats(c, 3), floats(c, 4), residuals_ ? c->input(5).data() : nullptr,
+                     batch_norm_inference(output->data(), c->input(0).data(), floats(c, 1), floats(c, 2), floats(c, 3),
+                                          floats(c, 4), residuals_ ? c->input(5).data() : nullptr,
                                           float_type(c->input(0)), shape, spec_, {&executor, nullptr});
                    }));
   }

@@ -1,9 +1,8 @@
 // LambdaFast>Conv2D and its gradients for TensorFlow: definitions, shapes, and kernels for the CPU.
-#include "core/nn/convolution.h"
-
 #include <string>
 #include <vector>
 
+#include "core/nn/convolution.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -177,8 +176,7 @@ class Conv2DBackpropFilterOp : public ConvolutionOp {
 
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2D").Device(tensorflow::DEVICE_CPU), Conv2DOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropInput").Device(tensorflow::DEVICE_CPU), Conv2DBackpropInputOp);
-REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropFilter").Device(tensorflow::DEVICE_CPU),
-                        Conv2DBackpropFilterOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropFilter").Device(tensorflow::DEVICE_CPU), Conv2DBackpropFilterOp);
 
 }  // namespace
 }  // namespace lambda_fast

@@ -30,8 +30,7 @@ XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kAugmentTarget, "Host", lf_au
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kAugmentTarget, "CUDA", lf_augment_cuda);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DTarget, "Host", lf_conv2d_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DBackpropInputTarget, "Host", lf_conv2d_backprop_input_host);
-XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DBackpropFilterTarget, "Host",
-                         lf_conv2d_backprop_filter_host);
+XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DBackpropFilterTarget, "Host", lf_conv2d_backprop_filter_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormTarget, "Host", lf_batch_norm_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormInferenceTarget, "Host", lf_batch_norm_inference_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormGradTarget, "Host", lf_batch_norm_grad_host);
@@ -247,9 +246,8 @@ class BatchNormXlaOp : public BatchNormXlaKernel {
  public:
   using BatchNormXlaKernel::BatchNormXlaKernel;
   void Compile(tensorflow::XlaOpKernelContext* c) override {
-    emit(c, kBatchNormTarget, 1, [](const Operands& in) {
-      return std::vector<xla::Shape>{in.shapes[0], in.shapes[1], in.shapes[1]};
-    });
+    emit(c, kBatchNormTarget, 1,
+         [](const Operands& in) { return std::vector<xla::Shape>{in.shapes[0], in.shapes[1], in.shapes[1]}; });
   }
 };
 
@@ -257,8 +255,7 @@ class BatchNormInferenceXlaOp : public BatchNormXlaKernel {
  public:
   using BatchNormXlaKernel::BatchNormXlaKernel;
   void Compile(tensorflow::XlaOpKernelContext* c) override {
-    emit(c, kBatchNormInferenceTarget, 1,
-         [](const Operands& in) { return std::vector<xla::Shape>{in.shapes[0]}; });
+    emit(c, kBatchNormInferenceTarget, 1, [](const Operands& in) { return std::vector<xla::Shape>{in.shapes[0]}; });
   }
 };
 

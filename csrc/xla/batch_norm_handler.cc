@@ -59,8 +59,8 @@ ffi::Error infer(ffi::ThreadPool pool, float epsilon, bool relu, Buffer x, Buffe
     XlaExecutor executor(std::move(pool));
     batch_norm_inference(y->untyped_data(), x.untyped_data(), floats(scale, kWhere), floats(offset, kWhere),
                          floats(mean, kWhere), floats(variance, kWhere),
-                         rest.size() ? residual.untyped_data() : nullptr, float_type(x, kWhere), shape,
-                         {epsilon, relu}, {&executor, nullptr});
+                         rest.size() ? residual.untyped_data() : nullptr, float_type(x, kWhere), shape, {epsilon, relu},
+                         {&executor, nullptr});
   });
 }
 
@@ -78,9 +78,7 @@ ffi::Error backward(ffi::ThreadPool pool, float epsilon, bool relu, Buffer dy, B
   });
 }
 
-auto bind() {
-  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<float>("epsilon").Attr<bool>("relu");
-}
+auto bind() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<float>("epsilon").Attr<bool>("relu"); }
 
 }  // namespace
 }  // namespace lambda_fast

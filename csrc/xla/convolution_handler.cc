@@ -18,8 +18,7 @@ ConvolutionShape shape_of(const Buffer& input, const Buffer& kernel, const Buffe
                                                    {padding.begin(), padding.end()});
   require(extents(output) == output_extents(shape), "conv2d",
           "expected an output that fits the input, kernel, strides and padding; found another shape");
-  require(input.element_type() == output.element_type(), "conv2d",
-          "expected input and output of one type; found two");
+  require(input.element_type() == output.element_type(), "conv2d", "expected input and output of one type; found two");
   return shape;
 }
 
@@ -38,8 +37,7 @@ ffi::Error conv2d_backprop_input(ffi::ThreadPool pool, Integers strides, Integer
     XlaExecutor executor(std::move(pool));
     convolve_backward_input(input_gradient->untyped_data(), output_gradient.untyped_data(), floats(kernel, "conv2d"),
                             float_type(output_gradient, "conv2d"),
-                            shape_of(*input_gradient, kernel, output_gradient, strides, padding),
-                            {&executor, nullptr});
+                            shape_of(*input_gradient, kernel, output_gradient, strides, padding), {&executor, nullptr});
   });
 }
 
@@ -57,14 +55,14 @@ ffi::Error conv2d_backprop_filter(ffi::ThreadPool pool, Integers strides, Intege
 }  // namespace
 }  // namespace lambda_fast
 
-#define LF_CONVOLUTION_HANDLER(symbol, function)                                                  \
-  XLA_FFI_DEFINE_HANDLER_SYMBOL(symbol, function,                                                 \
-                                xla::ffi::Ffi::Bind()                                             \
-                                    .Ctx<xla::ffi::ThreadPool>()                                  \
-                                    .Attr<xla::ffi::Span<const int64_t>>("strides")               \
-                                    .Attr<xla::ffi::Span<const int64_t>>("padding")               \
-                                    .Arg<xla::ffi::AnyBuffer>()                                   \
-                                    .Arg<xla::ffi::AnyBuffer>()                                   \
+#define LF_CONVOLUTION_HANDLER(symbol, function)                                    \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(symbol, function,                                   \
+                                xla::ffi::Ffi::Bind()                               \
+                                    .Ctx<xla::ffi::ThreadPool>()                    \
+                                    .Attr<xla::ffi::Span<const int64_t>>("strides") \
+                                    .Attr<xla::ffi::Span<const int64_t>>("padding") \
+                                    .Arg<xla::ffi::AnyBuffer>()                     \
+                                    .Arg<xla::ffi::AnyBuffer>()                     \
                                     .Ret<xla::ffi::AnyBuffer>())
 
 LF_CONVOLUTION_HANDLER(lf_conv2d_host, lambda_fast::conv2d);

@@ -1,4 +1,4 @@
-"""The core's own test program, under AddressSanitizer and UBSan, for each instruction set."""
+"""The core's own test programs, under AddressSanitizer and UBSan, for each instruction set."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ["core_test", "nn_test"]
 
 
 def cpu_has(flag):
@@ -19,7 +20,7 @@ def cpu_has(flag):
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def programs(tmp_path_factory):
     if shutil.which("cmake") is None or shutil.which("ninja") is None:
         pytest.fail("cmake and ninja come with the test extra: pip install -e '.[test]'")
     build = tmp_path_factory.mktemp("core_test")
@@ -29,18 +30,22 @@ def program(tmp_path_factory):
         "-DLAMBDA_FAST_SANITIZE=address,undefined",
         f"-DPython_EXECUTABLE={sys.executable}",
     ]
-    for step in (configure, ["cmake", "--build", build, "--target", "core_test"]):
+    for step in (configure, ["cmake", "--build", build, "--target", *PROGRAMS]):
         done = subprocess.run(step, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    return build / "core_test"
+    return build
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("isa", ["portable", "avx2", "avx512"])
-def test_core_program_is_clean_under_sanitizers(program, isa):
+def test_core_program_is_clean_under_sanitizers(programs, program, isa):
     if isa != "portable" and not cpu_has({"avx2": "avx2", "avx512": "avx512bw"}[isa]):
         pytest.skip(f"this machine has no {isa}")
     done = subprocess.run(
-        [program], capture_output=True, text=True, env=os.environ | {"LAMBDA_FAST_ISA": isa}
+        [programs / program],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LAMBDA_FAST_ISA": isa},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"0 failed (rows: {isa})" in done.stdout

@@ -155,8 +155,8 @@ void mix(Out* __restrict out, const uint8_t* __restrict values, const ColourMap&
   }
 }
 
-constexpr RowKernels kTable = {flip,       accumulate,   blend_rows, blend_columns, scale<float>,
-                               scale<uint16_t>,   mix<float>, mix<uint16_t>};
+constexpr RowKernels kTable = {flip,         accumulate,      blend_rows, blend_columns,
+                               scale<float>, scale<uint16_t>, mix<float>, mix<uint16_t>};
 
 }  // namespace
 

@@ -135,8 +135,8 @@ void batch_norm_backward(void* input_gradient, float* scale_gradient, float* off
     const int64_t row = block * blocks.rows;
     float* sums = partial + block * 2 * channels;
     kernels.backward_sums(sums, sums + channels, at(output_gradient, row, channels, type),
-                          at(input, row, channels, type), at(output, row, channels, type), mean,
-                          blocks.rows_of(block), channels);
+                          at(input, row, channels, type), at(output, row, channels, type), mean, blocks.rows_of(block),
+                          channels);
   });
   auto* constants = static_cast<float*>(scratch(ScratchSlot::kKernel, 3 * channels * sizeof(float)));
   float *gain = constants, *slope = constants + channels, *shift = constants + 2 * channels;

@@ -1,8 +1,8 @@
 // The row loops of batch normalisation. CMake compiles this file once for each instruction set, with LF_ISA naming it.
 //
 // A tile is four registers of neighbouring channels, whose constants and sums stay there while the loop runs down the
-// rows. Where a tile holds several rows of a narrow tensor, they are taken as one, so that it fills the registers too and
-// memory is read in order.
+// rows. Where a tile holds several rows of a narrow tensor, they are taken as one, so that it fills the registers too
+// and memory is read in order.
 #include "core/nn/batch_norm_rows.h"
 
 #include <cstring>
@@ -118,7 +118,7 @@ template <int kRegisters>
 struct Sums {
   Floats values[kRegisters] = {};
   LF_INLINE void add_to(float* to, const Tile& tile) const {
-    float spread[kTile];
+    float spread[kTile] = {};
     for (int k = 0; k < kRegisters; ++k) store(spread + k * kLanes, values[k]);
     tile.each_lane([&](int lane, int64_t channel) { to[channel] += spread[lane]; });
   }
@@ -275,8 +275,8 @@ void backward_apply_as(void* input_gradient, void* residual_gradient, const void
         if constexpr (kRelu) through = lanes_at<T, whole>(y + k * kLanes, tile) > 0.0f ? through : Floats{};
         if constexpr (kResidual) lanes_to<T, whole>(dr + k * kLanes, through, tile);
         const Floats away = lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k];
-        lanes_to<T, whole>(dx + k * kLanes,
-                           gains.values[k] * through - slopes.values[k] * away - shifts.values[k], tile);
+        lanes_to<T, whole>(dx + k * kLanes, gains.values[k] * through - slopes.values[k] * away - shifts.values[k],
+                           tile);
       }
       x += tile.stride, y += tile.stride, g += tile.stride, dx += tile.stride, dr += tile.stride;
     }
@@ -285,10 +285,11 @@ void backward_apply_as(void* input_gradient, void* residual_gradient, const void
 
 template <class T>
 void backward_apply(void* input_gradient, void* residual_gradient, const void* gradient, const void* input,
-                    const void* output, const float* gain, const float* center, const float* slope,
-                    const float* shift, int64_t rows, int64_t channels) {
-  const auto chosen = output ? (residual_gradient ? backward_apply_as<T, true, true> : backward_apply_as<T, true, false>)
-                             : (residual_gradient ? backward_apply_as<T, false, true> : backward_apply_as<T, false, false>);
+                    const void* output, const float* gain, const float* center, const float* slope, const float* shift,
+                    int64_t rows, int64_t channels) {
+  const auto chosen =
+      output ? (residual_gradient ? backward_apply_as<T, true, true> : backward_apply_as<T, true, false>)
+             : (residual_gradient ? backward_apply_as<T, false, true> : backward_apply_as<T, false, false>);
   chosen(input_gradient, residual_gradient ? residual_gradient : input_gradient, gradient, input,
          output ? output : input, gain, center, slope, shift, rows, channels);
 }

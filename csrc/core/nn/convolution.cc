@@ -36,8 +36,9 @@ ConvolutionShape check_convolution(const std::vector<int64_t>& input, const std:
           text_of(input));
   require(input[3] == kernel[2], "conv2d", "expected an input of ", kernel[2], " channels, as the kernel ",
           text_of(kernel), " has; found ", text_of(input));
-  const ConvolutionShape shape{input[0],   input[1],   input[2],                 input[3],   kernel[0],  kernel[1],
-                               kernel[3],  {strides[0], strides[1]}, padding[0], padding[1], padding[2], padding[3]};
+  const ConvolutionShape shape{input[0],   input[1],   input[2],   input[3],
+                               kernel[0],  kernel[1],  kernel[3],  {strides[0], strides[1]},
+                               padding[0], padding[1], padding[2], padding[3]};
   require(input[1] + padding[0] + padding[1] >= kernel[0] && input[2] + padding[2] + padding[3] >= kernel[1], "conv2d",
           "expected an input with padding no smaller than the kernel ", text_of(kernel), "; found ", text_of(input),
           " and padding ", text_of(padding));

@@ -1,7 +1,7 @@
 // Two-dimensional convolution and its two gradients: NHWC images, HWIO kernels, on the CPU through oneDNN.
 //
-// A batch is cut into pieces of whole images, each the work of one thread. The cut depends on the shape alone, and so do
-// the results: the same bits for any number of threads.
+// A batch is cut into pieces of whole images, each the work of one thread. The cut depends on the shape alone, and so
+// do the results: the same bits for any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace lambda_fast {
 struct ConvolutionShape {
   int64_t count, height, width, in_channels;  // of the input
   int64_t kernel_height, kernel_width, out_channels;
-  int64_t stride[2];                        // down, across
+  int64_t stride[2];                                 // down, across
   int64_t pad_top, pad_bottom, pad_left, pad_right;  // zeros around the input
 
   int64_t out_height() const { return (height + pad_top + pad_bottom - kernel_height) / stride[0] + 1; }

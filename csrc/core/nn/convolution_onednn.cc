@@ -31,8 +31,8 @@ constexpr int64_t kPieceOperations = 40'000'000;
 constexpr int64_t kMostParts = 8;
 constexpr int64_t kPartBytes = 4 << 20;
 
-// One direction of a convolution over a piece of a batch, compiled; and the kernel's way between HWIO in float32 and the
-// layout that oneDNN chose.
+// One direction of a convolution over a piece of a batch, compiled; and the kernel's way between HWIO in float32 and
+// the layout that oneDNN chose.
 struct Plan {
   std::unique_ptr<Primitive> compute;
   std::vector<Primitive> reorder;  // to the chosen layout, by slices; for the kernel's gradient, back from it
@@ -102,8 +102,7 @@ Plan make_plan(Direction direction, FloatType type, const ConvolutionShape& shap
     plan.reorder = reorder(dense_kernel, forward.weights_desc());
     plan.compute = std::make_unique<Primitive>(
         dnnl::convolution_forward(forward),
-        Primitive::Arguments{
-            {DNNL_ARG_DST, output}, {DNNL_ARG_SRC, input}, {DNNL_ARG_WEIGHTS, forward.weights_desc()}},
+        Primitive::Arguments{{DNNL_ARG_DST, output}, {DNNL_ARG_SRC, input}, {DNNL_ARG_WEIGHTS, forward.weights_desc()}},
         forward.scratchpad_desc());
   } else if (direction == Direction::kInput) {
     const dnnl::convolution_backward_data::primitive_desc backward(cpu_engine(), algorithm, input, chosen_kernel,
@@ -121,11 +120,11 @@ Plan make_plan(Direction direction, FloatType type, const ConvolutionShape& shap
                                                                       strides, before, after, forward, attributes);
     plan.kernel_bytes = backward.diff_weights_desc().get_size();
     plan.reorder = reorder(backward.diff_weights_desc(), dense_kernel);
-    plan.compute = std::make_unique<Primitive>(dnnl::convolution_backward_weights(backward),
-                                               Primitive::Arguments{{DNNL_ARG_DIFF_WEIGHTS, backward.diff_weights_desc()},
-                                                                    {DNNL_ARG_SRC, input},
-                                                                    {DNNL_ARG_DIFF_DST, output}},
-                                               backward.scratchpad_desc());
+    plan.compute = std::make_unique<Primitive>(
+        dnnl::convolution_backward_weights(backward),
+        Primitive::Arguments{
+            {DNNL_ARG_DIFF_WEIGHTS, backward.diff_weights_desc()}, {DNNL_ARG_SRC, input}, {DNNL_ARG_DIFF_DST, output}},
+        backward.scratchpad_desc());
   }
   return plan;
 }
@@ -134,9 +133,21 @@ Plan make_plan(Direction direction, FloatType type, const ConvolutionShape& shap
 const Plan& plan_for(Direction direction, FloatType type, ConvolutionShape shape, int64_t count) {
   shape.count = count;
   using Key = std::array<int64_t, 15>;
-  const Key key{static_cast<int64_t>(direction), static_cast<int64_t>(type), shape.count, shape.height, shape.width,
-                shape.in_channels, shape.kernel_height, shape.kernel_width, shape.out_channels, shape.stride[0],
-                shape.stride[1], shape.pad_top, shape.pad_bottom, shape.pad_left, shape.pad_right};
+  const Key key{static_cast<int64_t>(direction),
+                static_cast<int64_t>(type),
+                shape.count,
+                shape.height,
+                shape.width,
+                shape.in_channels,
+                shape.kernel_height,
+                shape.kernel_width,
+                shape.out_channels,
+                shape.stride[0],
+                shape.stride[1],
+                shape.pad_top,
+                shape.pad_bottom,
+                shape.pad_left,
+                shape.pad_right};
   static std::shared_mutex mutex;
   static std::map<Key, Plan> plans;  // nodes stay where they are
   {
@@ -150,9 +161,16 @@ const Plan& plan_for(Direction direction, FloatType type, ConvolutionShape shape
   try {
     return plans.emplace(key, make_plan(direction, type, shape)).first->second;
   } catch (const dnnl::error& error) {
-    fail(ErrorKind::kUnavailable, "conv2d", "expected a convolution that oneDNN has for this CPU; found its error: ",
-         error.what());
+    fail(ErrorKind::kUnavailable, "conv2d",
+         "expected a convolution that oneDNN has for this CPU; found its error: ", error.what());
   }
+}
+
+// Whether our own bfloat16 kernels may take a shape: where oneDNN itself would use AVX512-BF16, but not AMX, which is
+// faster than they are.
+bool prefers_dot_products(FloatType type) {
+  static const bool prefers = has_fast_bfloat16() && !has_matrix_tiles();
+  return type == FloatType::kBFloat16 && prefers;
 }
 
 // Images of each piece; the last piece may hold fewer.
@@ -174,7 +192,7 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
   const int64_t piece = images_per_piece(shape);
   const bool forward = direction == Direction::kForward;
   const ConvolutionShape narrow = forward ? shape : turned(shape);
-  if (type == FloatType::kBFloat16 && has_narrow_convolution_bf16(narrow)) {
+  if (prefers_dot_products(type) && has_narrow_convolution_bf16(narrow)) {
     auto* packed = static_cast<uint32_t*>(scratch(ScratchSlot::kKernel, packed_kernel_bytes(shape)));
     (forward ? pack_kernel : pack_turned_kernel)(packed, kernel, shape);
     parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
@@ -241,7 +259,7 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   const int64_t piece = (shape.count + most - 1) / most;
   const int64_t parts = (shape.count + piece - 1) / piece;
   const int64_t rest = shape.count - (parts - 1) * piece;
-  const bool by_pairs = type == FloatType::kBFloat16 && has_kernel_gradient_bf16(shape);
+  const bool by_pairs = prefers_dot_products(type) && has_kernel_gradient_bf16(shape);
   const Plan* whole = by_pairs ? nullptr : &plan_for(Direction::kKernel, type, shape, piece);
   const Plan* last = by_pairs ? nullptr : &plan_for(Direction::kKernel, type, shape, rest);
   // Summed in HWIO: the last part's layout may be another one.

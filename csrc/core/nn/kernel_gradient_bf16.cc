@@ -1,14 +1,15 @@
 // The gradient of a 3 x 3 kernel with AVX512-BF16's dot products of pairs.
 //
-//   gradient[ky][kx][i][o] += sum over images n and (y, x) of input[n][y * s + ky - pad][x * s + kx - pad][i] * dy[n][y][x][o]
+//   gradient[ky][kx][i][o] += sum over images n and (y, x) of input[n][y * s + ky - pad][x * s + kx - pad][i] *
+//   dy[n][y][x][o]
 //
 // A dot product adds two products at once: here those of the same place in two neighbouring images. So both operands
 // are first packed in pairs of images, as 32-bit words:
 //   inputs     [y][1 + x + 1][i]  a word, broadcast, is an input channel of two images; columns of zeros on both sides
 //   gradients  [y][x][o]          a register holds 16 output channels of two images
 // Packing reads each image once and writes a band of rows that stays in the first cache while the sums run over it. A
-// tile of 24 sums (taps, input channels x 16 output channels) stays in registers down a band, so that 11 to 14 loads feed
-// 24 dot products.
+// tile of 24 sums (taps, input channels x 16 output channels) stays in registers down a band, so that 11 to 14 loads
+// feed 24 dot products.
 #include "core/nn/kernel_gradient_bf16.h"
 
 #include <algorithm>
@@ -248,8 +249,7 @@ class Images {
 }  // namespace
 
 bool has_kernel_gradient_bf16(const ConvolutionShape& shape) {
-  static const bool has_instructions = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16") &&
-                                       has_fast_bfloat16() && !has_matrix_tiles();
+  static const bool has_instructions = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
   return has_instructions && shape.kernel_height == kTaps && shape.kernel_width == kTaps &&
          shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0 &&
          shape.in_channels * shape.out_channels <= kMostChannels;

@@ -10,8 +10,8 @@
 
 namespace lambda_fast {
 
-// Whether this machine and this shape suit it: 3 x 3 kernels, input channels a multiple of 8, output channels of 16, and
-// not too many of both.
+// Whether this machine has the instructions and this shape suits it: 3 x 3 kernels, input channels a multiple of 8,
+// output channels of 16, and not too many of both.
 bool has_kernel_gradient_bf16(const ConvolutionShape& shape);
 
 // Adds to gradient[3, 3, in_channels, out_channels] what shape.count images contribute. One thread.

@@ -132,8 +132,7 @@ void convolve_images(uint16_t* output, const uint32_t* input, const uint32_t* ke
 }  // namespace
 
 bool has_narrow_convolution_bf16(const ConvolutionShape& shape) {
-  static const bool has_instructions = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16") &&
-                                       has_fast_bfloat16() && !has_matrix_tiles();
+  static const bool has_instructions = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
   return has_instructions && shape.kernel_height == kTaps && shape.kernel_width == kTaps && shape.stride[0] == 1 &&
          shape.stride[1] == 1 && shape.pad_left <= 1 && shape.pad_right <= 1 && shape.in_channels % 16 == 0 &&
          shape.out_channels % 16 == 0 && shape.in_channels <= kMostChannels && shape.out_channels <= kMostChannels &&

@@ -9,7 +9,7 @@
 
 namespace lambda_fast {
 
-// Whether this machine and this shape suit it.
+// Whether this machine has the instructions and this shape suits it.
 bool has_narrow_convolution_bf16(const ConvolutionShape& shape);
 
 // Of the packed kernel: bf16 [3, 3, in_channels / 2, out_channels, 2].

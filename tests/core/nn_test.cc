@@ -1,0 +1,203 @@
+// Tests of the core's own convolution kernels and batch normalisation against plain loops, for the sanitizers: every
+// buffer is exactly as long as it must be.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/isa.h"
+#include "core/base/philox.h"
+#include "core/base/thread_pool.h"
+#include "core/nn/batch_norm.h"
+#include "core/nn/convolution.h"
+#include "core/nn/kernel_gradient_bf16.h"
+#include "core/nn/narrow_convolution_bf16.h"
+
+namespace lambda_fast {
+namespace {
+
+int failures = 0, checks = 0;
+
+void check(bool ok, const std::string& what) {
+  ++checks;
+  if (ok) return;
+  ++failures;
+  std::printf("FAILED: %s\n", what.c_str());
+}
+
+float as_float(uint16_t half) {
+  const uint32_t bits = uint32_t{half} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+uint16_t as_half(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+// Exactly `count` values within [-1, 1), on the heap of their own, where the sanitizer sees any step beyond.
+template <class Value>
+std::unique_ptr<Value[]> random_values(int64_t count, uint32_t seed) {
+  std::unique_ptr<Value[]> values(new Value[static_cast<size_t>(count)]);
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t word = philox({{static_cast<uint32_t>(i), seed, 0, 0}}, 3, 5).word[0];
+    const float value = static_cast<float>(word >> 8) / (1 << 23) - 1.0f;
+    if constexpr (std::is_same_v<Value, float>) {
+      values[i] = value;
+    } else {
+      values[i] = as_half(value);
+    }
+  }
+  return values;
+}
+
+// Calls body(input index, kernel index, output index) for every product of a convolution.
+template <class Body>
+void for_products(const ConvolutionShape& s, const Body& body) {
+  for (int64_t n = 0; n < s.count; ++n) {
+    for (int64_t y = 0; y < s.out_height(); ++y) {
+      for (int64_t x = 0; x < s.out_width(); ++x) {
+        for (int64_t ky = 0; ky < s.kernel_height; ++ky) {
+          for (int64_t kx = 0; kx < s.kernel_width; ++kx) {
+            const int64_t in_y = y * s.stride[0] + ky - s.pad_top, in_x = x * s.stride[1] + kx - s.pad_left;
+            if (in_y < 0 || in_y >= s.height || in_x < 0 || in_x >= s.width) continue;
+            for (int64_t i = 0; i < s.in_channels; ++i) {
+              for (int64_t o = 0; o < s.out_channels; ++o) {
+                body(((n * s.height + in_y) * s.width + in_x) * s.in_channels + i,
+                     ((ky * s.kernel_width + kx) * s.in_channels + i) * s.out_channels + o,
+                     ((n * s.out_height() + y) * s.out_width() + x) * s.out_channels + o);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+void test_convolution(const ConvolutionShape& s, const std::string& name) {
+  const int64_t inputs = s.count * s.height * s.width * s.in_channels, taps = s.kernel_height * s.kernel_width;
+  const int64_t kernels = taps * s.in_channels * s.out_channels;
+  const int64_t outputs = s.count * s.out_height() * s.out_width() * s.out_channels;
+  const auto x = random_values<uint16_t>(inputs, 1), dy = random_values<uint16_t>(outputs, 2);
+  auto kernel = random_values<float>(kernels, 3);
+  for (int64_t i = 0; i < kernels; ++i) kernel[i] = as_float(as_half(kernel[i]));
+  std::vector<double> y(outputs), dkernel(kernels), dx(inputs);
+  for_products(s, [&](int64_t i, int64_t k, int64_t o) {
+    y[o] += static_cast<double>(as_float(x[i])) * kernel[k];
+    dkernel[k] += static_cast<double>(as_float(x[i])) * as_float(dy[o]);
+    dx[i] += static_cast<double>(as_float(dy[o])) * kernel[k];
+  });
+
+  if (has_kernel_gradient_bf16(s)) {
+    std::unique_ptr<float[]> found(new float[static_cast<size_t>(kernels)]());
+    add_kernel_gradient_bf16(found.get(), x.get(), dy.get(), s);
+    double worst = 0;
+    for (int64_t i = 0; i < kernels; ++i) worst = std::max(worst, std::abs(found[i] - dkernel[i]));
+    check(worst < 1e-4 * std::sqrt(static_cast<double>(outputs)),
+          name + ": kernel gradient off by " + std::to_string(worst));
+  }
+  const auto holds = [&](const ConvolutionShape& shape, const uint16_t* from, auto* pack,
+                         const std::vector<double>& expected, const char* what) {
+    if (!has_narrow_convolution_bf16(shape)) return;
+    std::unique_ptr<uint32_t[]> packed(new uint32_t[static_cast<size_t>(packed_kernel_bytes(s) / 4)]);
+    pack(packed.get(), kernel.get(), s);
+    std::unique_ptr<uint16_t[]> found(new uint16_t[expected.size()]);
+    narrow_convolution_bf16(found.get(), from, packed.get(), shape);
+    double worst = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      worst = std::max(worst, std::abs(as_float(found[i]) - expected[i]) / (1.0 + std::abs(expected[i])));
+    }
+    check(worst < 1.0 / 200, name + ": " + what + " off by " + std::to_string(worst));
+  };
+  holds(s, x.get(), pack_kernel, y, "output");
+  holds(turned(s), dy.get(), pack_turned_kernel, dx, "input gradient");
+}
+
+template <class Value>
+void test_batch_norm(int64_t rows, int64_t channels, Executor* executor) {
+  const std::string name = "batch norm of " + std::to_string(rows) + "x" + std::to_string(channels);
+  constexpr FloatType type = std::is_same_v<Value, float> ? FloatType::kFloat32 : FloatType::kBFloat16;
+  const auto wide = [](Value value) {
+    if constexpr (std::is_same_v<Value, float>) return static_cast<double>(value);
+    return static_cast<double>(as_float(static_cast<uint16_t>(value)));
+  };
+  const int64_t count = rows * channels;
+  const auto x = random_values<Value>(count, 1), r = random_values<Value>(count, 2),
+             dy = random_values<Value>(count, 3);
+  const auto scale = random_values<float>(channels, 4), offset = random_values<float>(channels, 5);
+  std::unique_ptr<Value[]> y(new Value[static_cast<size_t>(count)]), dx(new Value[static_cast<size_t>(count)]),
+      dr(new Value[static_cast<size_t>(count)]);
+  std::unique_ptr<float[]> mean(new float[static_cast<size_t>(channels)]),
+      variance(new float[static_cast<size_t>(channels)]), dscale(new float[static_cast<size_t>(channels)]),
+      doffset(new float[static_cast<size_t>(channels)]);
+  const BatchNormSpec spec{1e-3f, true};
+  const BatchNormShape shape{rows, channels};
+  batch_norm(y.get(), mean.get(), variance.get(), x.get(), scale.get(), offset.get(), r.get(), type, shape, spec,
+             {executor, nullptr});
+  batch_norm_backward(dx.get(), dscale.get(), doffset.get(), dr.get(), dy.get(), x.get(), y.get(), scale.get(),
+                      mean.get(), variance.get(), type, shape, spec, {executor, nullptr});
+  double worst = 0;
+  for (int64_t c = 0; c < channels; ++c) {
+    double m = 0, v = 0, sum = 0, product = 0;
+    for (int64_t i = c; i < count; i += channels) m += wide(x[i]) / rows;
+    for (int64_t i = c; i < count; i += channels) v += (wide(x[i]) - m) * (wide(x[i]) - m) / rows;
+    const double deviation = 1 / std::sqrt(v + spec.epsilon);
+    worst = std::max({worst, std::abs(mean[c] - m), std::abs(variance[c] - v)});
+    for (int64_t i = c; i < count; i += channels) {
+      const double value = std::max(0.0, scale[c] * (wide(x[i]) - m) * deviation + offset[c] + wide(r[i]));
+      const double tolerance = type == FloatType::kFloat32 ? 1 : 100;  // bfloat16 keeps 8 bits
+      worst = std::max(worst, std::abs(wide(y[i]) - value) / tolerance / (1 + value));
+      const double g = wide(y[i]) > 0 ? wide(dy[i]) : 0;
+      if (wide(dr[i]) != g) worst = 1;
+      sum += g, product += g * (wide(x[i]) - m) * deviation;
+    }
+    worst = std::max({worst, std::abs(doffset[c] - sum) / rows, std::abs(dscale[c] - product) / rows});
+    for (int64_t i = c; i < count; i += channels) {
+      const double g = wide(y[i]) > 0 ? wide(dy[i]) : 0;
+      const double value = scale[c] * deviation * (g - sum / rows - (wide(x[i]) - m) * deviation * product / rows);
+      const double tolerance = type == FloatType::kFloat32 ? 1 : 100;
+      worst = std::max(worst, std::abs(wide(dx[i]) - value) / tolerance / (1 + std::abs(value)) / (1 + deviation));
+    }
+  }
+  check(worst < 1e-4, name + ": off by " + std::to_string(worst));
+}
+
+}  // namespace
+}  // namespace lambda_fast
+
+int main() {
+  using lambda_fast::ConvolutionShape;
+  for (const int64_t width : {3, 7, 8, 11, 16, 19}) {
+    for (const int64_t in : {8, 16, 32}) {
+      for (const int64_t out : {16, 32, 48}) {
+        for (const int64_t stride : {1, 2}) {
+          for (const int64_t pad : {0, 1}) {
+            const ConvolutionShape shape{3, 5, width, in, 3, 3, out, {stride, stride}, pad, 1, pad, 1};
+            lambda_fast::test_convolution(shape, "convolution of width " + std::to_string(width) + ", " +
+                                                     std::to_string(in) + " to " + std::to_string(out) +
+                                                     " channels, stride " + std::to_string(stride) + ", pad " +
+                                                     std::to_string(pad));
+          }
+        }
+      }
+    }
+  }
+  lambda_fast::test_convolution({2, 70, 9, 16, 3, 3, 16, {1, 1}, 1, 1, 1, 1}, "convolution of several bands");
+  lambda_fast::ThreadPool pool(3);
+  for (const int64_t channels : {1, 3, 5, 16, 24, 32, 64, 100, 130}) {
+    for (const int64_t rows : {1, 2, 7, 700}) {
+      lambda_fast::test_batch_norm<float>(rows, channels, &pool);
+      lambda_fast::test_batch_norm<uint16_t>(rows, channels, &pool);
+    }
+  }
+  lambda_fast::test_batch_norm<float>(40000, 3, &pool);
+  std::printf("%d passed, %d failed (rows: %s)\n", lambda_fast::checks - lambda_fast::failures, lambda_fast::failures,
+              lambda_fast::name_of(lambda_fast::chosen_isa()));
+  return lambda_fast::failures == 0 ? 0 : 1;
+}
