@@ -1,5 +1,6 @@
 """Convolution and batch normalisation, slow and plain: float64 numpy, from their definitions."""
 
+# Products go through einsum: BLAS has threads, which can wait for one another on busy cores.
 import ml_dtypes
 import numpy as np
 
@@ -38,7 +39,7 @@ def convolve(x, kernel, strides, padding):
     wide = _padded(np.asarray(x, np.float64), padding)
     kernel = np.asarray(kernel, np.float64)
     for ky, kx, seen in _taps(kernel.shape, out.shape, strides):
-        out += wide[seen] @ kernel[ky, kx]
+        out += np.einsum("nyxi,io->nyxo", wide[seen], kernel[ky, kx])
     return out
 
 
@@ -47,7 +48,7 @@ def convolve_backward_input(x_shape, kernel, dy, strides, padding):
     wide = _padded(np.zeros(x_shape), padding)
     dy, kernel = np.asarray(dy, np.float64), np.asarray(kernel, np.float64)
     for ky, kx, seen in _taps(kernel.shape, dy.shape, strides):
-        wide[seen] += dy @ kernel[ky, kx].T
+        wide[seen] += np.einsum("nyxo,io->nyxi", dy, kernel[ky, kx])
     top, _, left, _ = padding
     return wide[:, top : top + x_shape[1], left : left + x_shape[2]]
 
@@ -56,10 +57,9 @@ def convolve_backward_kernel(x, kernel_shape, dy, strides, padding):
     """The gradient of sum(dy * convolve(x, kernel)) to the kernel."""
     wide = _padded(np.asarray(x, np.float64), padding)
     dy = np.asarray(dy, np.float64)
-    flat = dy.reshape(-1, dy.shape[-1])
     out = np.zeros(kernel_shape)
     for ky, kx, seen in _taps(kernel_shape, dy.shape, strides):
-        out[ky, kx] = wide[seen].reshape(-1, kernel_shape[2]).T @ flat
+        out[ky, kx] = np.einsum("nyxi,nyxo->io", wide[seen], dy)
     return out
 
 

@@ -7,8 +7,8 @@ import ml_dtypes
 import numpy as np
 
 DEFAULTS = {
-    "height": 0, "width": 0, "pad": 0, "crop": "center", "area": (0.08, 1.0),
-    "aspect": (0.75, 4.0 / 3.0), "flip": 0.0, "brightness": 0.0, "contrast": (1.0, 1.0),
+    "height": 0, "width": 0, "pad": 0, "border": "zero", "crop": "center",
+    "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "flip": 0.0, "brightness": 0.0, "contrast": (1.0, 1.0),
     "saturation": (1.0, 1.0), "normalize": "none", "mean": (0.0, 0.0, 0.0),
     "std": (1.0, 1.0, 1.0), "cutout": 0,
 }  # fmt: skip
@@ -158,7 +158,8 @@ def resize(window, height, width):
 def geometry(image, full, thrown):
     """Pad, crop, resize, flip: the pixel values of the output as int64[height, width, channels]."""
     window, pad = thrown["window"], full["pad"]
-    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))
+    mode = {"zero": "constant", "reflect": "reflect"}[full["border"]]
+    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode=mode)
     rows = pad + window["y"] + np.arange(window["height"])
     columns = pad + window["x"] + np.arange(window["width"])
     pixels = padded[rows][:, columns].astype(np.int64)

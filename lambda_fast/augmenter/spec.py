@@ -13,7 +13,9 @@ class AugmentSpec:
     Attributes:
         height: of the output, in pixels; 0 keeps the input's.
         width: of the output, in pixels; 0 keeps the input's.
-        pad: zero pixels added on each side before the crop.
+        pad: pixels added on each side before the crop.
+        border: what they show: `zero`, or the image mirrored at its edge pixels, which are not
+            repeated (`reflect`; pad must then be less than the shorter side).
         crop: where the output's window lies: in the middle, anywhere, or anywhere with a random
             area and aspect and resized bilinearly (Szegedy et al., 2014, arXiv:1409.4842).
         area: range of the window's share of the image, for `random_resized`.
@@ -33,6 +35,7 @@ class AugmentSpec:
     height: int = 0
     width: int = 0
     pad: int = 0
+    border: Literal["zero", "reflect"] = "zero"
     crop: Literal["center", "random", "random_resized"] = "center"
     area: tuple[float, float] = (0.08, 1.0)
     aspect: tuple[float, float] = (0.75, 4.0 / 3.0)

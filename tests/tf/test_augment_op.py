@@ -15,6 +15,7 @@ DTYPES = ["float32", "bfloat16"]
 NAMES = [
     "as_it_is",
     "random_grey",
+    "reflect",
     "cifar",
     "channels_colours",
     "resized_up",

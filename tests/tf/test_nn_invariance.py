@@ -70,7 +70,9 @@ def test_the_reference_holds_where_instructions_are_hidden(hidden, tmp_path):
     done = run([*arguments, *(str(Path(__file__).parent / name) for name in FILES)], **variables)
     assert done.returncode == 0, done.stdout[-6000:]
 
-    cases = [case for case in ElementTree.parse(report).iter("testcase") if case.find("skipped") is None]
+    cases = [
+        case for case in ElementTree.parse(report).iter("testcase") if case.find("skipped") is None
+    ]
     names = " ".join(case.get("name") for case in cases)
     for name in (*nn_cases.CONVOLUTIONS, *nn_cases.NORMALISATIONS):
         assert f"test_it_equals_the_reference[{name}-" in names
@@ -79,7 +81,9 @@ def test_the_reference_holds_where_instructions_are_hidden(hidden, tmp_path):
 
 
 def test_the_variables_do_hide_instructions():
-    code = "from lambda_fast import native; import json; print(json.dumps(native.core().build_info()))"
+    code = (
+        "from lambda_fast import native; import json; print(json.dumps(native.core().build_info()))"
+    )
     info = json.loads(run(["-c", code], **HIDDEN["portable"][0]).stdout)
     assert info["isa"] == "portable"
     assert not info["fast_bfloat16"]

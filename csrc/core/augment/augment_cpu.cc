@@ -89,20 +89,38 @@ class ImageWorker {
       rows_->blend_columns(out, blended_.data(), {offset_.data(), weights_.data(), plan_->output.width}, channels);
       return;
     }
-    const int32_t source_y = window.y + y;
-    if (source_y < 0 || source_y >= plan_->input.height || visible_.pixels == 0) {
+    const bool mirrored = plan_->spec.border == Border::kReflect;
+    const int32_t source_y = mirrored ? reflected(window.y + y, plan_->input.height) : window.y + y;
+    if (!mirrored && (source_y < 0 || source_y >= plan_->input.height || visible_.pixels == 0)) {
       std::memset(out, 0, row_elements_);
       return;
     }
-    const uint8_t* source = image + source_y * stride + int64_t{visible_.source_x} * channels;
+    const uint8_t* row = image + source_y * stride;
     const int32_t before = visible_.before * channels, values = visible_.pixels * channels;
-    if (before > 0) std::memset(out, 0, before);
-    if (geometry.flip) {
-      rows_->flip(out + before, source, visible_.pixels, channels);
-    } else {
-      std::memcpy(out + before, source, values);
+    if (visible_.pixels > 0) {
+      const uint8_t* source = row + int64_t{visible_.source_x} * channels;
+      if (geometry.flip) {
+        rows_->flip(out + before, source, visible_.pixels, channels);
+      } else {
+        std::memcpy(out + before, source, values);
+      }
     }
-    if (before + values < row_elements_) std::memset(out + before + values, 0, row_elements_ - before - values);
+    // The padding comes last: flip may write one byte beyond its end.
+    if (mirrored) {
+      for (int32_t x = 0; x < visible_.before; ++x) mirror_pixel(out, geometry, row, x);
+      for (int32_t x = visible_.before + visible_.pixels; x < window.width; ++x) mirror_pixel(out, geometry, row, x);
+    } else {
+      std::memset(out, 0, before);
+      std::memset(out + before + values, 0, row_elements_ - before - values);
+    }
+  }
+
+  // Pixel x of a row of the output, mirrored where it lies outside of the image's row.
+  void mirror_pixel(uint8_t* out, const Geometry& geometry, const uint8_t* row, int32_t x) const {
+    const int32_t channels = plan_->output.channels;
+    const int32_t column = geometry.flip ? plan_->output.width - 1 - x : x;
+    const int32_t source = reflected(geometry.window.x + column, plan_->input.width);
+    for (int32_t c = 0; c < channels; ++c) out[x * channels + c] = row[source * channels + c];
   }
 
   // Sums over the tile, which holds the whole image.

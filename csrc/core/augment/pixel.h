@@ -34,6 +34,12 @@ LF_HOST_DEVICE uint8_t bilinear(int32_t top_left, int32_t top_right, int32_t bot
   return static_cast<uint8_t>((left * (256 - weight_x) + right * weight_x + (1 << 15)) >> 16);
 }
 
+// The pixel that a mirrored image shows at `index`, which may lie up to size - 1 beyond either edge.
+LF_HOST_DEVICE int32_t reflected(int32_t index, int32_t size) {
+  if (index < 0) return -index;
+  return index < size ? index : 2 * (size - 1) - index;
+}
+
 // The uint8 values of output pixel (y, x), all channels, after geometry and before colour.
 template <int channels>
 LF_HOST_DEVICE void source_pixel(const AugmentPlan& plan, const Geometry& geometry, const uint8_t* image, int32_t y,
@@ -42,7 +48,10 @@ LF_HOST_DEVICE void source_pixel(const AugmentPlan& plan, const Geometry& geomet
   const Window& window = geometry.window;
   const int32_t column = geometry.flip ? plan.output.width - 1 - x : x;
   if (plan.spec.crop != Crop::kRandomResized) {
-    const int32_t source_y = window.y + y, source_x = window.x + column;
+    int32_t source_y = window.y + y, source_x = window.x + column;
+    if (plan.spec.border == Border::kReflect) {
+      source_y = reflected(source_y, in.height), source_x = reflected(source_x, in.width);
+    }
     const bool padding = source_y < 0 || source_y >= in.height || source_x < 0 || source_x >= in.width;
     const int64_t at = (int64_t{source_y} * in.width + source_x) * channels;
     for (int c = 0; c < channels; ++c) values[c] = padding ? uint8_t{0} : image[at + c];

@@ -22,6 +22,7 @@ constexpr Named<Crop> kCrops[] = {
     {"center", Crop::kCenter}, {"random", Crop::kRandom}, {"random_resized", Crop::kRandomResized}};
 constexpr Named<Normalize> kNormalizes[] = {
     {"none", Normalize::kNone}, {"channels", Normalize::kChannels}, {"image", Normalize::kImage}};
+constexpr Named<Border> kBorders[] = {{"zero", Border::kZero}, {"reflect", Border::kReflect}};
 
 template <class Enum, size_t n>
 const char* find_name(const Named<Enum> (&table)[n], Enum value) {
@@ -68,6 +69,8 @@ std::string text_of(const std::vector<int64_t>& shape) {
 
 const char* name_of(Crop crop) { return find_name(kCrops, crop); }
 const char* name_of(Normalize normalize) { return find_name(kNormalizes, normalize); }
+const char* name_of(Border border) { return find_name(kBorders, border); }
+void parse_name(const std::string& name, Border* border) { find_value(kBorders, "border", name, border); }
 void parse_name(const std::string& name, Crop* crop) { find_value(kCrops, "crop", name, crop); }
 void parse_name(const std::string& name, Normalize* normalize) {
   find_value(kNormalizes, "normalize", name, normalize);
@@ -130,6 +133,9 @@ AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
   plan.input = input;
   plan.output = {spec.height ? spec.height : input.height, spec.width ? spec.width : input.width, input.channels};
   if (spec.crop != Crop::kRandomResized) {
+    require(spec.border == Border::kZero || spec.pad < std::min(input.height, input.width), kWhere,
+            "expected pad below ", std::min(input.height, input.width),
+            ", the image's shorter side, with border = reflect; found ", spec.pad);
     const int32_t padded_height = input.height + 2 * spec.pad, padded_width = input.width + 2 * spec.pad;
     require(plan.output.height <= padded_height && plan.output.width <= padded_width, kWhere,
             "expected a crop of at most ", padded_height, "x", padded_width, " (the image ", input.height, "x",

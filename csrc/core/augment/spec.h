@@ -20,6 +20,11 @@ enum class Normalize : int32_t {
   kImage,     // (x - mean) / max(std, 1 / sqrt(elements)) of the image itself
 };
 
+enum class Border : int32_t {
+  kZero,
+  kReflect,  // the image mirrored at its edge pixels, which are not repeated
+};
+
 // A range [low, high] that is drawn from uniformly; low == high switches the dice off.
 struct Range {
   float low, high;
@@ -28,7 +33,8 @@ struct Range {
 struct AugmentSpec {
   int32_t height = 0;  // of the output, pixels; 0: as the input
   int32_t width = 0;
-  int32_t pad = 0;  // zero pixels on each side before the crop
+  int32_t pad = 0;                // pixels added on each side before the crop
+  Border border = Border::kZero;  // what they show
   Crop crop = Crop::kCenter;
   Range area{0.08f, 1.0f};           // random_resized: share of the image's area
   Range aspect{0.75f, 4.0f / 3.0f};  // random_resized: width / height, uniform in its logarithm
@@ -43,12 +49,13 @@ struct AugmentSpec {
 };
 
 // Calls visit(name, field) for each field. `Spec` is AugmentSpec, const or not. Fields are int32_t, float, Range,
-// float[3], Crop or Normalize; a seam that can carry these carries any new field that is added here.
+// float[3], Crop, Normalize or Border; a seam that can carry these carries any new field that is added here.
 template <class Spec, class Visitor>
 void visit_fields(Spec& spec, Visitor&& visit) {
   visit("height", spec.height);
   visit("width", spec.width);
   visit("pad", spec.pad);
+  visit("border", spec.border);
   visit("crop", spec.crop);
   visit("area", spec.area);
   visit("aspect", spec.aspect);
@@ -65,8 +72,10 @@ void visit_fields(Spec& spec, Visitor&& visit) {
 // Names of the enumerators, and back; an unknown name is an error that lists the known ones.
 const char* name_of(Crop crop);
 const char* name_of(Normalize normalize);
+const char* name_of(Border border);
 void parse_name(const std::string& name, Crop* crop);
 void parse_name(const std::string& name, Normalize* normalize);
+void parse_name(const std::string& name, Border* border);
 
 // The spec made ready for one input shape: what is the same for all images is computed here once, on the host.
 struct AugmentPlan {
