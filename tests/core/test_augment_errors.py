@@ -19,6 +19,8 @@ BAD_SPECS = [
     ({"height": 4096, "width": 4096, "crop": "random_resized"}, "at most 4194304", "4096x4096"),
     ({"pad": -1}, "pad in 0", "-1"),
     ({"pad": 1, "crop": "random_resized"}, "pad = 0 with crop = random_resized", "pad = 1"),
+    ({"pad": 4, "border": "reflect"}, "pad below 4, the image's shorter side", "4"),
+    ({"border": "wrap"}, "border to be one of zero, reflect", "'wrap'"),
     ({"crop": "middle"}, "crop to be one of center, random, random_resized", "'middle'"),
     ({"crop": ""}, "crop to be one of", "''"),
     ({"crop": 3}, "another type for 'crop'", "3"),
