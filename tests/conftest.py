@@ -2,5 +2,5 @@
 
 import importlib.util
 
-NEED_TENSORFLOW = ["callback", "commands", "inputter", "modeler", "runner", "tf"]
+NEED_TENSORFLOW = ["callback", "commands", "inputter", "modeler", "network", "runner", "tf"]
 collect_ignore = [] if importlib.util.find_spec("tensorflow") else NEED_TENSORFLOW

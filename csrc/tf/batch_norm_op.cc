@@ -45,12 +45,15 @@ absl::Status infer(InferenceContext* c, int images, int parameters, ShapeHandle*
   return absl::OkStatus();
 }
 
+absl::Status check_residuals(int residuals) {
+  if (residuals <= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError("[batch_norm] expected at most one residual; found " + std::to_string(residuals));
+}
+
 absl::Status infer_forward(InferenceContext* c, int parameters, int statistics) {
   int residuals;
   TF_RETURN_IF_ERROR(c->GetAttr("residuals", &residuals));
-  if (residuals > 1) {
-    return absl::InvalidArgumentError("[batch_norm] expected at most one residual; found " + std::to_string(residuals));
-  }
+  TF_RETURN_IF_ERROR(check_residuals(residuals));
   ShapeHandle image, parameter;
   TF_RETURN_IF_ERROR(infer(c, 1, parameters, &image, &parameter));
   c->set_output(0, image);
@@ -61,9 +64,7 @@ absl::Status infer_forward(InferenceContext* c, int parameters, int statistics) 
 absl::Status infer_backward(InferenceContext* c) {
   int residuals;
   TF_RETURN_IF_ERROR(c->GetAttr("residuals", &residuals));
-  if (residuals > 1) {
-    return absl::InvalidArgumentError("[batch_norm] expected at most one residual; found " + std::to_string(residuals));
-  }
+  TF_RETURN_IF_ERROR(check_residuals(residuals));
   ShapeHandle image, parameter;
   TF_RETURN_IF_ERROR(infer(c, 3, 3, &image, &parameter));
   c->set_output(0, image);
@@ -124,6 +125,7 @@ class BatchNormKernel : public tensorflow::OpKernel {
     OP_REQUIRES_OK(c, c->GetAttr("epsilon", &spec_.epsilon));
     OP_REQUIRES_OK(c, c->GetAttr("relu", &spec_.relu));
     OP_REQUIRES_OK(c, c->GetAttr("residuals", &residuals_));
+    OP_REQUIRES_OK(c, check_residuals(residuals_));
   }
 
  protected:

@@ -26,6 +26,12 @@ def has_native_kernels() -> bool:
     return not on_gpu and bool(native.core().build_info()["convolution"])
 
 
+@functools.cache
+def has_native_bfloat16() -> bool:
+    """Whether oneDNN convolves in bfloat16 on this CPU; normalisation does on any."""
+    return native.core().build_info()["fast_bfloat16"]
+
+
 @keras.saving.register_keras_serializable("lambda_fast")
 class Conv2D(keras.layers.Layer):
     """A convolution of NHWC images without bias (normalisation follows it).
@@ -78,7 +84,7 @@ class Conv2D(keras.layers.Layer):
         """Convolves."""
         x = tf.cast(x, self.compute_dtype)
         rows, columns = (self._pads(extent) for extent in x.shape[1:3])
-        if has_native_kernels():
+        if has_native_kernels() and (x.dtype == tf.float32 or has_native_bfloat16()):
             return native.ops().lambda_fast_conv2d(
                 input=x,
                 kernel=self.kernel,
@@ -305,3 +311,17 @@ def _batch_norm_gradient(op: tf.Operation, dy: tf.Tensor, *_: tf.Tensor) -> list
         relu=relu,
     )
     return [dx, dscale, doffset, *(dresidual if relu else [dy] * len(residuals))]
+
+
+@tf.RegisterGradient("LambdaFast>BatchNormInference")
+def _batch_norm_inference_gradient(op: tf.Operation, dy: tf.Tensor) -> list[tf.Tensor | None]:
+    """Of a frozen layer; statistics from before are constants."""
+    x, scale, _offset, mean, variance, *residuals = op.inputs
+    if op.get_attr("relu"):
+        dy = tf.where(op.outputs[0] > 0, dy, tf.zeros_like(dy))
+    wide = tf.cast(dy, tf.float32)
+    deviation = tf.math.rsqrt(variance + op.get_attr("epsilon"))
+    axes = list(range(len(x.shape) - 1))
+    dscale = tf.reduce_sum(wide * (tf.cast(x, tf.float32) - mean) * deviation, axes)
+    dx = tf.cast(wide * (scale * deviation), x.dtype)
+    return [dx, dscale, tf.reduce_sum(wide, axes), None, None, *([dy] * len(residuals))]

@@ -15,8 +15,8 @@ namespace {
 
 // Elements of a block: read twice for its variance, the second time from the first or second cache.
 constexpr int64_t kBlockElements = 16 * 1024;
-// At least, so that loading the channels' constants does not count.
-constexpr int64_t kBlockRows = 32;
+// At least, so that loading the channels' constants does not count; at most, so that float32 sums stay short.
+constexpr int64_t kLeastRows = 32, kMostRows = 1024;
 // Elements that a thread takes at once.
 constexpr int64_t kGrainElements = 8 * kBlockElements;
 
@@ -24,7 +24,7 @@ struct Blocks {
   int64_t rows, count, total;  // in each, how many, of all
   int64_t grain;               // blocks that a thread takes at once
   explicit Blocks(BatchNormShape shape)
-      : rows(std::max(kBlockRows, kBlockElements / shape.channels)),
+      : rows(std::clamp(kBlockElements / shape.channels, kLeastRows, kMostRows)),
         count((shape.rows + rows - 1) / rows),
         total(shape.rows),
         grain(std::max<int64_t>(1, kGrainElements / (rows * shape.channels))) {}

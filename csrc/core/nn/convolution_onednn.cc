@@ -162,7 +162,8 @@ const Plan& plan_for(Direction direction, FloatType type, ConvolutionShape shape
     return plans.emplace(key, make_plan(direction, type, shape)).first->second;
   } catch (const dnnl::error& error) {
     fail(ErrorKind::kUnavailable, "conv2d",
-         "expected a convolution that oneDNN has for this CPU; found its error: ", error.what());
+         "expected a convolution that oneDNN has for this CPU; found its error: ", error.what(),
+         type == FloatType::kBFloat16 ? ". bfloat16 needs AVX-512: use float32" : "");
   }
 }
 
