@@ -19,18 +19,25 @@ def recipe() -> Config:
     """The run."""
     return Config(
         name="cifar10",
-        epochs=30,
+        epochs=60,
         batch_size_per_gpu=128,
         inputter=InputterConfig(dataset="cifar10"),
         augmenter=AugmentSpec(
-            pad=4, crop="random", flip=0.5, normalize="channels", mean=MEAN_RGB, std=STD_RGB
+            pad=4,
+            border="reflect",
+            crop="random",
+            flip=0.5,
+            normalize="channels",
+            mean=MEAN_RGB,
+            std=STD_RGB,
         ),
         modeler=ModelerConfig(
             network="resnet32",
             precision="auto",
-            learning_rate=0.1,
-            warmup_epochs=5.0,
+            learning_rate=0.25,
+            warmup_epochs=3.0,
             schedule="cosine",
             weight_decay=5e-4,
+            label_smoothing=0.1,
         ),
     )
