@@ -22,7 +22,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "none"
     build = native.core().build_info()
-    return found | {"compiler": build["compiler"], "cuda": build["cuda"] or "none"}
+    return found | {
+        "compiler": build["compiler"],
+        "cuda": build["cuda"] or "none",
+        "convolution": build["convolution"] or "TensorFlow's",
+    }
 
 
 def machine() -> dict[str, Any]:
