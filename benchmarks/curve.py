@@ -25,19 +25,18 @@ def draw(picture: Path, folders: Sequence[Path]) -> None:
     figure, axes = plt.subplots(figsize=(5, 3), dpi=110, layout="constrained")
     for number, folder in enumerate(folders):
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        config = json.loads((folder / "summary.json").read_text())["config"]
-        steps_per_epoch = lines[-1]["step"] / config["epochs"]
+        summary = json.loads((folder / "summary.json").read_text())
+        steps_per_epoch = summary["step"] / summary["epochs"]
         epochs = [line["step"] / steps_per_epoch for line in lines]
         colour = f"C{number}"
         axes.plot(epochs, [100 * line["accuracy"] for line in lines], colour, lw=0.6, alpha=0.5)
-        tests = {  # the step at which each figure appeared first
-            line["eval_accuracy"]: epoch
-            for epoch, line in reversed(list(zip(epochs, lines, strict=True)))
-            if "eval_accuracy" in line
-        }
-        last = lines[-1]["eval_accuracy"]
-        label = f"seed {config['seed']}: {last:.2%} of the test images"
-        axes.plot(list(tests.values()), [100 * value for value in tests], f"o{colour}", ms=4)
+        tests, before = [], None  # lines repeat the figure of the last evaluation
+        for epoch, line in zip(epochs, lines, strict=True):
+            if line.get("eval_accuracy") != before:
+                before = line["eval_accuracy"]
+                tests.append((epoch, 100 * before))
+        axes.plot([epoch for epoch, _ in tests], [value for _, value in tests], f"o{colour}", ms=4)
+        label = f"seed {summary['config']['seed']}: {tests[-1][1]:.2f} % of the test images"
         axes.plot([], [], f"o-{colour}", ms=4, lw=0.6, label=label)
     axes.set(xlabel="epoch", ylabel="right, %", ylim=(40, 100))
     axes.set_title("ResNet32 on CIFAR-10: line training, points test", fontsize=9)

@@ -8,9 +8,9 @@ import numpy as np
 
 DEFAULTS = {
     "height": 0, "width": 0, "pad": 0, "border": "zero", "crop": "center",
-    "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "flip": 0.0, "brightness": 0.0, "contrast": (1.0, 1.0),
-    "saturation": (1.0, 1.0), "normalize": "none", "mean": (0.0, 0.0, 0.0),
-    "std": (1.0, 1.0, 1.0), "cutout": 0,
+    "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "flip": 0.0, "brightness": 0.0,
+    "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "normalize": "none",
+    "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "cutout": 0,
 }  # fmt: skip
 LUMA = (0.299, 0.587, 0.114)
 MASK32 = 2**32 - 1

@@ -25,6 +25,8 @@ def train(batch: int, precision: str) -> System:
     library.onednn_resnet32_new.restype = ctypes.c_void_p
     library.onednn_resnet32_run.argtypes = [ctypes.c_void_p]
     handle = library.onednn_resnet32_new(batch, int(precision == "bfloat16"))
+    if handle is None:
+        pytest.skip(f"oneDNN has no convolution in {precision} for this CPU")
     return System(
         name="onednn_alone",
         step=lambda: library.onednn_resnet32_run(handle),
@@ -34,11 +36,10 @@ def train(batch: int, precision: str) -> System:
 
 
 def _compiled() -> ctypes.CDLL:
-    os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
     try:
         header = _located("onednn-devel-cpu-gomp", "dnnl.hpp")
         onednn = _located("onednn-cpu-gomp", "libdnnl.so.3")
-    except PackageNotFoundError:
+    except (PackageNotFoundError, StopIteration):
         pytest.skip("oneDNN is not installed: pip install onednn-devel-cpu-gomp==2023.2.0")
     include = next(path for path in header.parents if path.name == "include")
     with tempfile.TemporaryDirectory() as folder:

@@ -147,7 +147,7 @@ class BatchNormKernel : public tensorflow::OpKernel {
   static const float* floats(OpKernelContext* c, int i) { return c->input(i).flat<float>().data(); }
   static float* floats(Tensor* output) { return output->flat<float>().data(); }
 
-  BatchNormSpec spec_;
+  BatchNormSpec spec_{};
   int residuals_;
 };
 

@@ -1,5 +1,6 @@
 // lf_batch_norm, its inference and its gradient for XLA's Host platform: unpack, one call into core, convert the error.
 #include <initializer_list>
+#include <type_traits>
 #include <vector>
 
 #include "core/nn/batch_norm.h"
@@ -26,7 +27,7 @@ BatchNormShape shape_of(std::initializer_list<Buffer> images, std::initializer_l
   return shape;
 }
 
-// The operand or result `index`, or none where there are only so many.
+// The one operand or result that remains, or `otherwise`.
 template <class Remaining>
 Buffer optional(const Remaining& remaining, const Buffer& otherwise) {
   require(remaining.size() <= 1, kWhere, "expected at most one residual; found ", remaining.size());

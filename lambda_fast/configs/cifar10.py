@@ -3,11 +3,11 @@
     python -m lambda_fast.train --config cifar10
 
 The network is the 0.46 M-parameter one of He et al., 2015 (arXiv:1512.03385), who report 92.49 %
-after about 180 epochs, with the same crop and flip. The schedule is shorter: a warm-up, then a
-cosine.
+after about 180 epochs. The schedule is shorter: a warm-up, then a cosine, with a higher rate, label
+smoothing and mirrored borders, because a network that sees zeros around its training images alone
+meets other statistics in the test.
 
-Measured on 2 cores of an AMD EPYC (Zen 4), float32, seed 0: after the first two epochs (`--set
-max_step=780`) 59.13 % of the 10,000 test images are right. The whole schedule has not been run yet.
+In bfloat16 where a CPU has arithmetic for it, else in float32.
 """
 
 from lambda_fast.augmenter.spec import AugmentSpec

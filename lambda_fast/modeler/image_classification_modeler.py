@@ -18,6 +18,7 @@ from lambda_fast.build import find
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
 from lambda_fast.modeler.schedule import Schedule
+from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -235,9 +236,7 @@ def chosen_precision(precision: str) -> str:
     """What `auto` means on this machine; float32 and bfloat16 mean themselves."""
     if precision != "auto":
         return precision
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    fast = native.core().build_info()["fast_bfloat16"]
-    return "bfloat16" if fast and not on_gpu else "float32"
+    return "bfloat16" if has_native_kernels() and has_fast_bfloat16() else "float32"
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """The only door to the native libraries: `core()` for numpy, `ops()` for TensorFlow."""
 
-import contextlib
 import ctypes
 import functools
 import importlib
@@ -19,15 +18,22 @@ class NativeLibraryError(UserError, ImportError):
     """The native library is absent or was built for something else."""
 
 
-def _open_onednn() -> None:
+def _open_onednn() -> str:
     """Opens oneDNN where its wheel put it, a folder that the loader does not search.
 
-    The native library then finds it by its name. Without the wheel nothing happens: either the
-    build does without it, or the native library says what is missing.
+    The native library then finds it by its name; a build without oneDNN does not ask for it.
+
+    Returns:
+        What to do if the native library misses it.
     """
-    with contextlib.suppress(PackageNotFoundError, StopIteration, OSError, TypeError):
-        library = next(file for file in files("onednn-cpu-gomp") if file.name == "libdnnl.so.3")
-        ctypes.CDLL(str(library.locate()))
+    try:
+        found = [file for file in files("onednn-cpu-gomp") or [] if file.name == "libdnnl.so.3"]
+        ctypes.CDLL(str(found[0].locate()))
+    except (PackageNotFoundError, IndexError):
+        return "pip install --force-reinstall onednn-cpu-gomp==2023.2.0"
+    except OSError as error:
+        return f"oneDNN itself does not open: {error}. Its libgomp.so.1 is Debian's libgomp1"
+    return _REBUILD
 
 
 @functools.cache
@@ -38,15 +44,16 @@ def core() -> ModuleType:
         NativeLibraryError: the library was not built, does not load here, or LAMBDA_FAST_ISA asks
             for what this machine lacks.
     """
-    _open_onednn()
+    onednn = _open_onednn()
     try:
         module = importlib.import_module("lambda_fast.native._core")
         module.build_info()  # chooses the instruction set
     except ValueError as error:
         raise NativeLibraryError(str(error)) from error
     except ImportError as error:
+        remedy = onednn if "libdnnl" in str(error) or "libgomp" in str(error) else _REBUILD
         raise NativeLibraryError(
-            f"[lambda_fast.native] expected the compiled module _core, found: {error}. {_REBUILD}"
+            f"[lambda_fast.native] expected the compiled module _core, found: {error}. {remedy}"
         ) from error
     return module
 

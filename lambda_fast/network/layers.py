@@ -1,9 +1,11 @@
 """Convolution, batch normalisation and pooling that are fast on CPUs, with Keras' variables.
 
-On a CPU they call the native kernels (oneDNN's convolutions; normalisation, addition and ReLU in
-one pass) from inside the XLA program; where TensorFlow sees a GPU, or the library was built without
-oneDNN, they are TensorFlow's own ops. Variables, their names and their values are the same either
-way, and the same as in `keras.layers`, so checkpoints and pretrained weights move between them.
+On a CPU, convolution and normalisation call the native kernels (oneDNN's convolutions;
+normalisation, addition and ReLU in one pass) from inside the XLA program. Where TensorFlow sees a
+GPU, the library was built without oneDNN, or the type is one that they are not made for (bfloat16
+convolution on a CPU without AVX512-BF16 or AMX, float16, float64), they are TensorFlow's own ops.
+Variables, their names and their values are the same either way, and the same as in `keras.layers`,
+so checkpoints and pretrained weights move between them.
 """
 
 from __future__ import annotations
@@ -27,9 +29,31 @@ def has_native_kernels() -> bool:
 
 
 @functools.cache
-def has_native_bfloat16() -> bool:
-    """Whether oneDNN convolves in bfloat16 on this CPU; normalisation does on any."""
+def has_fast_bfloat16() -> bool:
+    """Whether this CPU has arithmetic for bfloat16, and oneDNN uses it."""
     return native.core().build_info()["fast_bfloat16"]
+
+
+def _require_whole(layer: str, least: int, **numbers: Any) -> None:
+    for name, value in numbers.items():
+        if not isinstance(value, int) or value < least:
+            raise ValueError(
+                f"[{layer}] expected {name} as a whole number of at least {least}, found {value!r}"
+            )
+
+
+def _require_window(layer: str, size: int, shape: tuple[int | None, ...], pads: Any) -> None:
+    """Refuses images that are smaller than the window, padding included."""
+    if len(shape) != 4 or None in shape[1:]:
+        raise ValueError(
+            f"[{layer}] expected images [batch, height, width, channels] of a known size, found "
+            f"{tuple(shape)}"
+        )
+    if any(extent + sum(pads(extent)) < size for extent in shape[1:3]):
+        raise ValueError(
+            f"[{layer}] expected images of at least {size} x {size} pixels, padding included, "
+            f"found {tuple(shape)}"
+        )
 
 
 @keras.saving.register_keras_serializable("lambda_fast")
@@ -60,6 +84,7 @@ class Conv2D(keras.layers.Layer):
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.padding = padding
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        _require_whole("Conv2D", 1, filters=filters, kernel_size=kernel_size, strides=strides)
         if padding not in ("same", "valid") and not (isinstance(padding, int) and padding >= 0):
             raise ValueError(
                 "[Conv2D] expected padding 'same', 'valid' or a number of pixels, found "
@@ -68,15 +93,12 @@ class Conv2D(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the kernel."""
-        if len(input_shape) != 4 or None in input_shape[1:]:
-            raise ValueError(
-                "[Conv2D] expected images [batch, height, width, channels] of a known size, found "
-                f"{input_shape}"
-            )
+        _require_window("Conv2D", self.kernel_size, input_shape, self._pads)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
             initializer=self.kernel_initializer,
+            dtype="float32",
             autocast=False,  # rounded where it is used, together with its change of layout
         )
 
@@ -84,7 +106,8 @@ class Conv2D(keras.layers.Layer):
         """Convolves."""
         x = tf.cast(x, self.compute_dtype)
         rows, columns = (self._pads(extent) for extent in x.shape[1:3])
-        if has_native_kernels() and (x.dtype == tf.float32 or has_native_bfloat16()):
+        fits = x.dtype == tf.float32 or (x.dtype == tf.bfloat16 and has_fast_bfloat16())
+        if has_native_kernels() and fits:
             return native.ops().lambda_fast_conv2d(
                 input=x,
                 kernel=self.kernel,
@@ -169,6 +192,7 @@ class BatchNormalization(keras.layers.Layer):
                 shape=(x_shape[-1],),
                 initializer=initializer,
                 trainable=trainable,
+                dtype="float32",
                 autocast=False,
             )
 
@@ -192,7 +216,7 @@ class BatchNormalization(keras.layers.Layer):
 
     def _normalise(self, x: tf.Tensor, residuals: list[tf.Tensor]) -> tf.Tensor:
         statistics = self.moving_mean.value, self.moving_variance.value
-        if has_native_kernels():
+        if self._fits(x):
             return native.ops().lambda_fast_batch_norm_inference(
                 x, self.gamma, self.beta, *statistics, residuals, self.epsilon, self.relu
             )
@@ -201,11 +225,11 @@ class BatchNormalization(keras.layers.Layer):
     def _normalise_batch(
         self, x: tf.Tensor, residuals: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        if has_native_kernels():
+        if self._fits(x):
             return native.ops().lambda_fast_batch_norm(
                 x, self.gamma, self.beta, residuals, self.epsilon, self.relu
             )
-        if len(x.shape) == 4:  # cuDNN's
+        if len(x.shape) == 4 and x.dtype != tf.float64:  # cuDNN's
             y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
                 x, self.gamma, self.beta, epsilon=self.epsilon
             )
@@ -216,6 +240,10 @@ class BatchNormalization(keras.layers.Layer):
         wide = tf.cast(x, tf.float32)
         mean, variance = tf.nn.moments(wide, list(range(len(x.shape) - 1)))
         return self._finish(self._scaled(x, mean, variance), residuals, x.dtype), mean, variance
+
+    @staticmethod
+    def _fits(x: tf.Tensor) -> bool:
+        return has_native_kernels() and x.dtype in (tf.float32, tf.bfloat16)
 
     def _scaled(self, x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
         gain = self.gamma * tf.math.rsqrt(variance + self.epsilon)
@@ -257,6 +285,18 @@ class MaxPooling2D(keras.layers.Layer):
     def __init__(self, pool_size: int, strides: int = 2, padding: int = 0, **options: Any) -> None:
         super().__init__(**options)
         self.pool_size, self.strides, self.padding = pool_size, strides, padding
+        _require_whole("MaxPooling2D", 1, pool_size=pool_size, strides=strides)
+        _require_whole("MaxPooling2D", 0, padding=padding)
+        if padding >= pool_size:
+            raise ValueError(
+                f"[MaxPooling2D] expected padding below the window's {pool_size} pixels, found "
+                f"{padding}"
+            )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Checks the images' size."""
+        pads = (self.padding, self.padding)
+        _require_window("MaxPooling2D", self.pool_size, input_shape, lambda _: pads)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[batch, height, width, channels] to [batch, out_height, out_width, channels]."""

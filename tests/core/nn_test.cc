@@ -12,6 +12,7 @@
 #include "core/base/thread_pool.h"
 #include "core/nn/batch_norm.h"
 #include "core/nn/convolution.h"
+#include "core/nn/dot_products.h"
 #include "core/nn/kernel_gradient_bf16.h"
 #include "core/nn/narrow_convolution_bf16.h"
 
@@ -188,7 +189,18 @@ int main() {
       }
     }
   }
-  lambda_fast::test_convolution({2, 70, 9, 16, 3, 3, 16, {1, 1}, 1, 1, 1, 1}, "convolution of several bands");
+  // Several bands; one image; padding beyond the kernel, beyond the image, and uneven; other strides; a single column.
+  for (const ConvolutionShape& shape : {ConvolutionShape{2, 70, 9, 16, 3, 3, 16, {1, 1}, 1, 1, 1, 1},
+                                        ConvolutionShape{1, 9, 40, 32, 3, 3, 32, {1, 1}, 1, 1, 1, 1},
+                                        ConvolutionShape{3, 4, 8, 16, 3, 3, 16, {1, 1}, 3, 4, 1, 0},
+                                        ConvolutionShape{3, 4, 8, 16, 3, 3, 16, {1, 1}, 0, 2, 0, 1},
+                                        ConvolutionShape{2, 2, 3, 8, 3, 3, 32, {1, 1}, 5, 5, 6, 7},
+                                        ConvolutionShape{3, 11, 13, 16, 3, 3, 16, {3, 2}, 0, 1, 2, 1},
+                                        ConvolutionShape{3, 11, 13, 8, 3, 3, 48, {1, 3}, 2, 1, 0, 1},
+                                        ConvolutionShape{1, 7, 1, 8, 3, 3, 16, {1, 1}, 1, 1, 1, 1}}) {
+    lambda_fast::test_convolution(shape,
+                                  "convolution of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
+  }
   lambda_fast::ThreadPool pool(3);
   for (const int64_t channels : {1, 3, 5, 16, 24, 32, 64, 100, 130}) {
     for (const int64_t rows : {1, 2, 7, 700}) {

@@ -1,6 +1,7 @@
 """The modeler: what a step computes, and that it is one XLA program."""
 
 import dataclasses
+import re
 
 import keras
 import numpy as np
@@ -13,9 +14,10 @@ from lambda_fast.build import recipe
 from lambda_fast.config import ConfigError
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
+from lambda_fast.modeler import image_classification_modeler as modeler_module
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.network import resnet32
-from lambda_fast.network.layers import Conv2D
+from lambda_fast.network.layers import Conv2D, has_native_kernels
 
 CLASSES = 10
 
@@ -59,7 +61,14 @@ def test_the_step_is_one_module_that_holds_our_custom_call(small):
     hlo = modeler.train_program_hlo(feed.batch(0, 0))
     assert hlo.count("HloModule") == 1
     assert hlo.count('custom_call_target="lf_augment"') == 1
-    assert "conv" in hlo
+    if has_native_kernels():
+        # One block in each of three stages: 7 convolutions; the first has no gradient of its input.
+        targets = re.findall(r'custom_call_target="(lf_\w+)"', hlo)
+        assert targets.count("lf_conv2d") == targets.count("lf_conv2d_backprop_filter") == 7
+        assert targets.count("lf_conv2d_backprop_input") == 6
+        assert targets.count("lf_batch_norm") == targets.count("lf_batch_norm_grad") == 7
+        assert "convolution(" not in hlo
+        assert "transpose(" not in hlo
     # The updated variables are results of the same module.
     kernel = modeler.model.get_layer("stem_conv").kernel
     assert hlo.splitlines()[0].count("f32[" + ",".join(map(str, kernel.shape)) + "]") >= 2
@@ -69,7 +78,11 @@ def test_the_step_is_one_module_that_holds_our_custom_call(small):
 def test_one_step_equals_the_same_step_written_by_hand(small, smoothing):
     """Against plain TensorFlow without XLA: augment, cross-entropy, L2, Nesterov momentum."""
     settings = config(
-        weight_decay=0.01, label_smoothing=smoothing, warmup_epochs=0.0, schedule="constant"
+        learning_rate=0.1,
+        weight_decay=0.01,
+        label_smoothing=smoothing,
+        warmup_epochs=0.0,
+        schedule="constant",
     )
     feed = inputter()
     modeler = ImageClassificationModeler(settings, feed, "train")
@@ -105,6 +118,15 @@ def test_one_step_equals_the_same_step_written_by_hand(small, smoothing):
             scale = np.abs(0.1 * slope).max() + 1e-3
             assert error < (1e-3, 5e-2)[step] * scale, variables[i].path
     assert modeler.step() == 2
+
+
+def test_auto_takes_bfloat16_where_the_cpu_is_fast_at_it(small, monkeypatch):
+    for fast, expected in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(modeler_module, "has_fast_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr(modeler_module, "has_native_kernels", lambda: True)
+        modeler = ImageClassificationModeler(config(precision="auto"), inputter(), "train")
+        assert modeler.config.modeler.precision == expected
+        assert modeler.model.get_layer("stem_conv").compute_dtype == expected
 
 
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32(small):

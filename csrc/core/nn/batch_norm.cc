@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <functional>
 #include <numeric>
+#include <type_traits>
 
 #include "core/base/error.h"
 #include "core/nn/batch_norm_rows.h"

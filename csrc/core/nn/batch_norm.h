@@ -21,8 +21,8 @@ struct BatchNormShape {
 BatchNormShape check_batch_norm(const std::vector<int64_t>& input, const std::vector<int64_t>& parameter);
 
 struct BatchNormSpec {
-  float epsilon = 1e-3f;
-  bool relu = false;
+  float epsilon;
+  bool relu;
 };
 
 // `residual` may be null. The variance is the batch's own, divided by the number of rows.

@@ -52,7 +52,4 @@ std::string convolution_library();
 // Whether bfloat16 has arithmetic of its own here (AVX512-BF16 or AMX), and is not slower than float32.
 bool has_fast_bfloat16();
 
-// Whether that arithmetic is AMX's.
-bool has_matrix_tiles();
-
 }  // namespace lambda_fast

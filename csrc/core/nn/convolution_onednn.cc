@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/nn/convolution.h"
+#include "core/nn/dot_products.h"
 #include "core/nn/kernel_gradient_bf16.h"
 #include "core/nn/narrow_convolution_bf16.h"
 #include "core/nn/onednn.h"
@@ -148,8 +149,9 @@ const Plan& plan_for(Direction direction, FloatType type, ConvolutionShape shape
                 shape.pad_bottom,
                 shape.pad_left,
                 shape.pad_right};
-  static std::shared_mutex mutex;
-  static std::map<Key, Plan> plans;  // nodes stay where they are
+  // Never destroyed: threads of a pool may outlive main.
+  static auto& mutex = *new std::shared_mutex;
+  static auto& plans = *new std::map<Key, Plan>;  // its nodes stay where they are
   {
     const std::shared_lock<std::shared_mutex> lock(mutex);
     const auto found = plans.find(key);
@@ -163,8 +165,14 @@ const Plan& plan_for(Direction direction, FloatType type, ConvolutionShape shape
   } catch (const dnnl::error& error) {
     fail(ErrorKind::kUnavailable, "conv2d",
          "expected a convolution that oneDNN has for this CPU; found its error: ", error.what(),
-         type == FloatType::kBFloat16 ? ". bfloat16 needs AVX-512: use float32" : "");
+         type == FloatType::kBFloat16 ? ". It may have one for float32" : "");
   }
+}
+
+// Whether bfloat16 runs on AMX.
+bool has_matrix_tiles() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  return isa == dnnl::cpu_isa::avx512_core_amx || isa == dnnl::cpu_isa::avx512_core_amx_fp16;
 }
 
 // Whether our own bfloat16 kernels may take a shape: where oneDNN itself would use AVX512-BF16, but not AMX, which is
@@ -305,11 +313,6 @@ std::string convolution_library() {
 bool has_fast_bfloat16() {
   return has_matrix_tiles() || dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16 ||
          dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_fp16;
-}
-
-bool has_matrix_tiles() {
-  const auto isa = dnnl::get_effective_cpu_isa();
-  return isa == dnnl::cpu_isa::avx512_core_amx || isa == dnnl::cpu_isa::avx512_core_amx_fp16;
 }
 
 }  // namespace lambda_fast

@@ -12,27 +12,20 @@
 // feed 24 dot products.
 #include "core/nn/kernel_gradient_bf16.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <cstring>
 
 #include "core/nn/scratch.h"
 
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-
-#include "core/base/isa.h"
-#endif
-
 namespace lambda_fast {
 
-#if defined(__AVX512BF16__)
 namespace {
 
 constexpr int kTaps = 3;
 constexpr int64_t kBandBytes = 36 << 10;  // most of the first cache
 constexpr int64_t kMostRows = 64;
-// Input times output channels: beyond, the sums themselves fall out of the second cache, and oneDNN is as fast.
-constexpr int64_t kMostChannels = 64 * 128;
 
 // A band of rows of two images, packed; strides in words.
 struct Band {
@@ -248,24 +241,9 @@ class Images {
 
 }  // namespace
 
-bool has_kernel_gradient_bf16(const ConvolutionShape& shape) {
-  static const bool has_instructions = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
-  return has_instructions && shape.kernel_height == kTaps && shape.kernel_width == kTaps &&
-         shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0 &&
-         shape.in_channels * shape.out_channels <= kMostChannels;
-}
-
 void add_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
                               const ConvolutionShape& shape) {
   Images(gradient, input, output_gradient, shape).add();
 }
-
-#else
-
-bool has_kernel_gradient_bf16(const ConvolutionShape&) { return false; }
-
-void add_kernel_gradient_bf16(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&) {}
-
-#endif
 
 }  // namespace lambda_fast

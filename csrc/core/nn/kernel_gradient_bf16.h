@@ -10,11 +10,8 @@
 
 namespace lambda_fast {
 
-// Whether this machine has the instructions and this shape suits it: 3 x 3 kernels, input channels a multiple of 8,
-// output channels of 16, and not too many of both.
-bool has_kernel_gradient_bf16(const ConvolutionShape& shape);
-
-// Adds to gradient[3, 3, in_channels, out_channels] what shape.count images contribute. One thread.
+// For shapes that has_kernel_gradient_bf16 (dot_products.h) takes: adds to gradient[3, 3, in_channels, out_channels]
+// what shape.count images contribute. One thread.
 void add_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
                               const ConvolutionShape& shape);
 

@@ -6,32 +6,16 @@
 // 8 + 2 broadcasts and 6 loads feed 48 dot products where a tile has 8 pixels of 32 channels.
 #include "core/nn/narrow_convolution_bf16.h"
 
-#include <algorithm>
-#include <cstring>
-
-#if defined(__AVX512BF16__)
 #include <immintrin.h>
 
-#include "core/base/isa.h"
-#endif
+#include <algorithm>
 
 namespace lambda_fast {
 
-ConvolutionShape turned(const ConvolutionShape& shape) {
-  ConvolutionShape back = shape;
-  back.height = shape.out_height(), back.width = shape.out_width();
-  std::swap(back.in_channels, back.out_channels);
-  back.pad_top = shape.kernel_height - 1 - shape.pad_top, back.pad_bottom = shape.kernel_height - 1 - shape.pad_bottom;
-  back.pad_left = shape.kernel_width - 1 - shape.pad_left, back.pad_right = shape.kernel_width - 1 - shape.pad_right;
-  return back;
-}
-
-#if defined(__AVX512BF16__)
 namespace {
 
 constexpr int kTaps = 3;
-constexpr int64_t kMostChannels = 32;  // beyond, oneDNN's kernels reach the machine's peak
-constexpr int64_t kLeastWidth = 8;
+constexpr int64_t kMostChannels = 32;  // as dot_products.cc has it
 
 uint32_t rounded(float value) {
   return static_cast<uint16_t>(_mm_extract_epi16((__m128i)_mm_cvtneps_pbh(_mm_set_ss(value)), 0));
@@ -67,9 +51,8 @@ inline void add_tile(uint16_t* output, const uint32_t* const rows[kTaps], int64_
   for (int ky = 0; ky < kTaps; ++ky) {
     if (rows[ky] == nullptr) continue;
     const uint32_t* x = rows[ky] + left * pairs;
-    // Of the pixels that a tile sees, only the first and the last two can lie outside.
+    // Of the pixels that a tile sees, only the first and the last can lie outside.
     const uint32_t* first = left >= 0 ? x : zeros;
-    const uint32_t* last_but_one = left + kPixels < shape.width ? x + kPixels * pairs : zeros;
     const uint32_t* last = left + kPixels + 1 < shape.width ? x + (kPixels + 1) * pairs : zeros;
     const uint32_t* weights = kernel + ky * kTaps * pairs * outs;
     for (int64_t i = 0; i < pairs; ++i, weights += outs) {
@@ -83,10 +66,7 @@ inline void add_tile(uint16_t* output, const uint32_t* const rows[kTaps], int64_
       }
 #pragma GCC unroll 18
       for (int p = 0; p < kPixels + 2; ++p) {
-        const uint32_t word = p == 0             ? first[i]
-                              : p == kPixels     ? last_but_one[i]
-                              : p == kPixels + 1 ? last[i]
-                                                 : x[p * pairs + i];
+        const uint32_t word = p == 0 ? first[i] : p == kPixels + 1 ? last[i] : x[p * pairs + i];
         const __m512bh pair = (__m512bh)_mm512_set1_epi32(static_cast<int>(word));
 #pragma GCC unroll 3
         for (int kx = 0; kx < kTaps; ++kx) {
@@ -131,14 +111,6 @@ void convolve_images(uint16_t* output, const uint32_t* input, const uint32_t* ke
 
 }  // namespace
 
-bool has_narrow_convolution_bf16(const ConvolutionShape& shape) {
-  static const bool has_instructions = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
-  return has_instructions && shape.kernel_height == kTaps && shape.kernel_width == kTaps && shape.stride[0] == 1 &&
-         shape.stride[1] == 1 && shape.pad_left <= 1 && shape.pad_right <= 1 && shape.in_channels % 16 == 0 &&
-         shape.out_channels % 16 == 0 && shape.in_channels <= kMostChannels && shape.out_channels <= kMostChannels &&
-         shape.out_width() >= kLeastWidth;
-}
-
 int64_t packed_kernel_bytes(const ConvolutionShape& shape) {
   return kTaps * kTaps * shape.in_channels * shape.out_channels * 2;
 }
@@ -164,15 +136,5 @@ void narrow_convolution_bf16(uint16_t* output, const uint16_t* input, const uint
                                                 : convolve_images<8, 1>;
   run(output, words, packed_kernel, shape);
 }
-
-#else
-
-bool has_narrow_convolution_bf16(const ConvolutionShape&) { return false; }
-int64_t packed_kernel_bytes(const ConvolutionShape&) { return 0; }
-void pack_kernel(uint32_t*, const float*, const ConvolutionShape&) {}
-void pack_turned_kernel(uint32_t*, const float*, const ConvolutionShape&) {}
-void narrow_convolution_bf16(uint16_t*, const uint16_t*, const uint32_t*, const ConvolutionShape&) {}
-
-#endif
 
 }  // namespace lambda_fast

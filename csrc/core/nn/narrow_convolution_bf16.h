@@ -9,8 +9,7 @@
 
 namespace lambda_fast {
 
-// Whether this machine has the instructions and this shape suits it.
-bool has_narrow_convolution_bf16(const ConvolutionShape& shape);
+// All take shapes that has_narrow_convolution_bf16 (dot_products.h) takes.
 
 // Of the packed kernel: bf16 [3, 3, in_channels / 2, out_channels, 2].
 int64_t packed_kernel_bytes(const ConvolutionShape& shape);
@@ -21,8 +20,5 @@ void pack_turned_kernel(uint32_t* packed, const float* kernel, const Convolution
 // All of shape.count images. One thread.
 void narrow_convolution_bf16(uint16_t* output, const uint16_t* input, const uint32_t* packed_kernel,
                              const ConvolutionShape& shape);
-
-// The convolution that `convolve_backward_input` of `shape` is.
-ConvolutionShape turned(const ConvolutionShape& shape);
 
 }  // namespace lambda_fast

@@ -26,6 +26,4 @@ std::string convolution_library() { return ""; }
 
 bool has_fast_bfloat16() { return false; }
 
-bool has_matrix_tiles() { return false; }
-
 }  // namespace lambda_fast

@@ -34,7 +34,7 @@ OneThread::OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1)
 OneThread::~OneThread() { omp_set_num_threads(before_); }
 
 dnnl::engine& cpu_engine() {
-  static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  static auto& engine = *new dnnl::engine(dnnl::engine::kind::cpu, 0);  // threads of a pool may outlive main
   return engine;
 }
 
@@ -53,7 +53,9 @@ void Primitive::run(std::initializer_list<void*> addresses) const {
   constexpr size_t kMost = 8;
   std::vector<dnnl::memory>& memories = memories_of_this_thread(id_);
   if (memories.empty()) {
-    for (const auto& argument : arguments_) memories.emplace_back(argument.second, cpu_engine(), nullptr);
+    std::vector<dnnl::memory> made;
+    for (const auto& argument : arguments_) made.emplace_back(argument.second, cpu_engine(), nullptr);
+    memories.swap(made);
   }
   const size_t count = memories.size();
   if (addresses.size() + 1 != count || count > kMost) fail(ErrorKind::kInternal, "onednn", "wrong number of arguments");

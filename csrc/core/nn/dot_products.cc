@@ -1,0 +1,55 @@
+// The limits of our own bfloat16 kernels.
+#include "core/nn/dot_products.h"
+
+#include <utility>
+
+#include "core/base/isa.h"
+
+namespace lambda_fast {
+namespace {
+
+constexpr int64_t kTaps = 3;
+// Input times output channels of a kernel's gradient: beyond, its sums fall out of the second cache, and oneDNN is as
+// fast.
+constexpr int64_t kMostGradientChannels = 64 * 128;
+// Beyond, oneDNN's forward kernels reach the machine's peak.
+constexpr int64_t kMostNarrowChannels = 32;
+constexpr int64_t kLeastNarrowWidth = 8;
+
+bool has_instructions() {
+#if defined(__x86_64__)
+  static const bool has = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
+  return has;
+#else
+  return false;
+#endif
+}
+
+bool is_three_by_three(const ConvolutionShape& shape) {
+  return shape.kernel_height == kTaps && shape.kernel_width == kTaps;
+}
+
+}  // namespace
+
+bool has_kernel_gradient_bf16(const ConvolutionShape& shape) {
+  return has_instructions() && is_three_by_three(shape) && shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0 &&
+         shape.in_channels * shape.out_channels <= kMostGradientChannels;
+}
+
+bool has_narrow_convolution_bf16(const ConvolutionShape& shape) {
+  const auto suits = [](int64_t channels) { return channels % 16 == 0 && channels <= kMostNarrowChannels; };
+  return has_instructions() && is_three_by_three(shape) && shape.stride[0] == 1 && shape.stride[1] == 1 &&
+         shape.pad_left <= 1 && shape.pad_right <= 1 && suits(shape.in_channels) && suits(shape.out_channels) &&
+         shape.out_width() >= kLeastNarrowWidth;
+}
+
+ConvolutionShape turned(const ConvolutionShape& shape) {
+  ConvolutionShape back = shape;
+  back.height = shape.out_height(), back.width = shape.out_width();
+  std::swap(back.in_channels, back.out_channels);
+  back.pad_top = shape.kernel_height - 1 - shape.pad_top, back.pad_bottom = shape.kernel_height - 1 - shape.pad_bottom;
+  back.pad_left = shape.kernel_width - 1 - shape.pad_left, back.pad_right = shape.kernel_width - 1 - shape.pad_right;
+  return back;
+}
+
+}  // namespace lambda_fast

@@ -1,0 +1,22 @@
+// Which shapes our own bfloat16 kernels take, and whether this CPU has their instructions (AVX512-BF16).
+//
+// Apart from the kernels, whose files are compiled for those instructions and must not be entered without them.
+#pragma once
+
+#include <cstdint>
+
+#include "core/nn/convolution.h"
+
+namespace lambda_fast {
+
+// kernel_gradient_bf16.h: 3 x 3 kernels, input channels a multiple of 8, output channels of 16, and not too many of
+// both.
+bool has_kernel_gradient_bf16(const ConvolutionShape& shape);
+
+// narrow_convolution_bf16.h: 3 x 3 kernels, stride 1, 16 or 32 channels, rows of at least 8 pixels.
+bool has_narrow_convolution_bf16(const ConvolutionShape& shape);
+
+// The convolution that takes output gradients of `shape`, with stride 1, back to its input.
+ConvolutionShape turned(const ConvolutionShape& shape);
+
+}  // namespace lambda_fast
