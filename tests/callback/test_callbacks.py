@@ -143,7 +143,7 @@ def test_without_a_terminal_there_are_plain_lines(run, capsys):
     run.say("[a] bracketed")
     one.close()
     lines = capsys.readouterr().out.splitlines()
-    expected = "step 4/13  epoch 1/30  loss 1.2500  accuracy 50.00%  100 images/s  0:00:01 left"
+    expected = "step 4/13  epoch 1/60  loss 1.2500  accuracy 50.00%  100 images/s  0:00:01 left"
     assert expected in lines
     assert "[a] bracketed" in lines
     assert not any("\x1b" in line for line in lines)

@@ -100,7 +100,7 @@ def test_a_model_dir_in_use(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("modeler.network=vgg", "[network] expected one of resnet32; found 'vgg'"),
+        ("modeler.network=vgg", "[network] expected one of resnet32, resnet50; found 'vgg'"),
         ("callback.names=train_los", "[callback] expected one of train_accuracy"),
         ("inputter.dataset=mnist", "[data] expected one of cifar10; found 'mnist'"),
         ("augmenter.width=80", "[augment] expected a crop of at most 40x40"),
