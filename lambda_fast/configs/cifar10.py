@@ -8,6 +8,9 @@ smoothing and mirrored borders, because a network that sees zeros around its tra
 meets other statistics in the test.
 
 In bfloat16 where a CPU has arithmetic for it, else in float32.
+
+Measured on 2 cores of an AMD EPYC (AVX512-BF16), bfloat16, on the 10,000 test images: 92.66 % with
+seed 0, the one seed that was run. 1,490 images/s while nothing else runs: 34 minutes for the whole.
 """
 
 from lambda_fast.augmenter.spec import AugmentSpec
