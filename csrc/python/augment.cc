@@ -130,6 +130,25 @@ py::dict draw_dict(std::array<int32_t, 3> shape, int64_t sample_id, int64_t seed
                   "contrast"_a = dice.colour.contrast, "saturation"_a = dice.colour.saturation);
 }
 
+using Sizes = py::array_t<int32_t, py::array::c_style>;
+
+// The windows of `draw` for images of any size, which need not be decoded yet: y, x, height, width of each.
+py::array crop_windows(const Sizes& sizes, const Ids& ids, int64_t seed, int64_t epoch, const py::dict& fields) {
+  require(ids.ndim() == 1 && sizes.ndim() == 2 && sizes.shape(0) == ids.shape(0) && sizes.shape(1) == 2, "crop_windows",
+          "expected sizes int32[n, 2] and sample_ids int64[n]");
+  const AugmentSpec spec = spec_from(fields);
+  const uint32_t key = checked_epoch(epoch, "crop_windows");
+  Sizes windows({ids.shape(0), py::ssize_t{4}});
+  for (py::ssize_t i = 0; i < ids.shape(0); ++i) {
+    const AugmentPlan plan = make_plan(spec, {sizes.at(i, 0), sizes.at(i, 1), 3});
+    const Window window =
+        draw(plan, {static_cast<uint64_t>(seed), static_cast<uint64_t>(ids.at(i)), key}).geometry.window;
+    int32_t* out = windows.mutable_data(i);
+    out[0] = window.y, out[1] = window.x, out[2] = window.height, out[3] = window.width;
+  }
+  return windows;
+}
+
 }  // namespace
 
 void add_augment(py::module_& module) {
@@ -141,6 +160,8 @@ void add_augment(py::module_& module) {
              py::arg("stream"), "augment on device pointers, queued on a CUDA stream.");
   module.def("draw", draw_dict, py::arg("shape"), py::arg("sample_id"), py::arg("seed"), py::arg("epoch"),
              py::arg("fields"), "The dice of one sample: window, flip, cutout, brightness, contrast, saturation.");
+  module.def("crop_windows", crop_windows, py::arg("sizes"), py::arg("sample_ids"), py::arg("seed"), py::arg("epoch"),
+             py::arg("fields"), "The windows that draw chooses in images of sizes int32[n, 2]: int32[n, 4].");
 }
 
 }  // namespace lambda_fast

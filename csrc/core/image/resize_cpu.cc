@@ -1,0 +1,108 @@
+// Resizing on the CPU: images over threads; in each, rows first and then columns, so that both passes read along rows.
+//
+// An output row's source rows are weighed into one int16 row, a few KB that stay in the cache, and that row is weighed
+// along itself. Traffic: each source byte once from memory, then from L1 or L2 for the outputs that share it.
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/isa.h"
+#include "core/image/resize.h"
+#include "core/image/resize_rows.h"
+
+namespace lambda_fast {
+
+const ResizeKernels& resize_kernels() {
+  switch (chosen_isa()) {
+#if defined(__x86_64__)
+    case Isa::kAvx512:
+      return *resize_kernels_avx512();
+    case Isa::kAvx2:
+      return *resize_kernels_avx2();
+#endif
+    default:
+      return *resize_kernels_portable();
+  }
+}
+
+// In units of 1 / (2 * output_size) of a source pixel everything is whole: output i is centred at (2 i + 1) * source,
+// source pixel t at (2 t + 1) * output, and the triangle reaches 2 * max(source, output) to either side.
+void triangle_filter(int32_t source_size, int32_t output_size, AxisFilter& filter) {
+  const int64_t source = source_size, output = output_size, reach = 2 * std::max(source, output);
+  filter.taps = static_cast<int32_t>((reach / output + 2) / 2 * 2);
+  filter.first.resize(output);
+  filter.count.resize(output);
+  filter.weights.assign(output * filter.taps, 0);
+  for (int64_t i = 0; i < output; ++i) {
+    const int64_t centre = (2 * i + 1) * source;
+    const auto height = [&](int64_t t) { return reach - std::abs((2 * t + 1) * output - centre); };
+    int64_t first = std::max<int64_t>(0, (centre - reach) / (2 * output) - 1);
+    while (height(first) <= 0) ++first;
+    int64_t total = 0, last = first;
+    for (; last < source && height(last) > 0; ++last) total += height(last);
+    filter.first[i] = static_cast<int32_t>(first);
+    filter.count[i] = static_cast<int32_t>(last - first);
+    // Rounding the running sum, not each weight, makes them sum to one exactly.
+    int16_t* weights = filter.weights.data() + i * filter.taps;
+    int64_t sum = 0, before = 0;
+    for (int64_t t = first; t < last; ++t) {
+      sum += height(t);
+      const int64_t now = ((sum << kWeightBits) * 2 + total) / (2 * total);
+      *weights++ = static_cast<int16_t>(now - before);
+      before = now;
+    }
+  }
+}
+
+namespace {
+
+// One thread's work on one image after the other; its buffers are kept.
+class Resizer {
+ public:
+  void resize(uint8_t* output, const ImageShape& shape, const ImageView& image, const Window& window) {
+    const ResizeKernels& kernels = resize_kernels();
+    triangle_filter(window.height, shape.height, vertical_);
+    triangle_filter(window.width, shape.width, horizontal_);
+    plan_.filter = &horizontal_;
+    plan_.channels = shape.channels;
+    kernels.plan_columns(plan_);
+    const int32_t values = window.width * shape.channels;
+    const size_t slack = static_cast<size_t>(horizontal_.taps) * shape.channels + kResizeSlack;
+    if (row_.size() < values + slack) row_.resize(values + slack);
+    const int64_t stride = int64_t{image.shape.width} * shape.channels;
+    const uint8_t* corner = image.pixels + window.y * stride + int64_t{window.x} * shape.channels;
+    for (int32_t y = 0; y < shape.height; ++y) {
+      kernels.weigh_rows(row_.data(), corner + vertical_.first[y] * stride, stride,
+                         vertical_.weights.data() + int64_t{y} * vertical_.taps, vertical_.count[y], values);
+      kernels.weigh_columns(output + int64_t{y} * shape.width * shape.channels, row_.data(), plan_);
+    }
+  }
+
+ private:
+  AxisFilter vertical_, horizontal_;
+  ColumnPlan plan_;
+  std::vector<int16_t> row_;
+};
+
+}  // namespace
+
+void check_window(const Window& window, const ImageShape& image) {
+  require(window.height >= 1 && window.width >= 1 && window.y >= 0 && window.x >= 0 && window.height <= image.height &&
+              window.y <= image.height - window.height && window.width <= image.width &&
+              window.x <= image.width - window.width,
+          "resize", "expected a window inside of an image of ", image.height, 'x', image.width, "; found rows from ",
+          window.y, ", ", window.height, " of them, and columns from ", window.x, ", ", window.width, " of them");
+}
+
+void resize_cpu(uint8_t* output, const ImageShape& output_shape, const ImageView* images, const Window* windows,
+                int64_t count, const Context& context) {
+  parallel_for(context, count, 1, [&](int64_t begin, int64_t end) {
+    thread_local Resizer resizer;
+    for (int64_t i = begin; i < end; ++i) {
+      resizer.resize(output + i * output_shape.elements(), output_shape, images[i], windows[i]);
+    }
+  });
+}
+
+}  // namespace lambda_fast

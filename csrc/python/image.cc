@@ -1,0 +1,65 @@
+// Encoded images' structure, and resizing, for numpy.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/thread_pool.h"
+#include "core/image/resize.h"
+#include "core/image/structure.h"
+#include "python/module.h"
+
+namespace py = pybind11;
+
+namespace lambda_fast {
+namespace {
+
+using Bytes = py::array_t<uint8_t, py::array::c_style>;
+using Windows = py::array_t<int32_t, py::array::c_style>;
+
+std::vector<std::string> encoded_image_faults(const std::vector<Bytes>& files) {
+  std::vector<std::pair<const uint8_t*, int64_t>> spans;
+  for (const Bytes& file : files) spans.emplace_back(file.data(), file.size());
+  const py::gil_scoped_release release;
+  std::vector<std::string> faults;
+  for (const auto& [bytes, count] : spans) faults.push_back(encoded_image_fault(bytes, count));
+  return faults;
+}
+
+void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windows, int threads) {
+  const auto count = static_cast<py::ssize_t>(images.size());
+  require(output.ndim() == 4 && output.shape(0) == count && output.shape(1) >= 1 && output.shape(2) >= 1 &&
+              (output.shape(3) == 1 || output.shape(3) == 3) && windows.ndim() == 2 && windows.shape(0) == count &&
+              windows.shape(1) == 4,
+          "resize", "expected an output uint8[n, height, width, 1 or 3], n images and windows int32[n, 4]");
+  require(threads >= 1, "resize", "expected at least 1 thread; found ", threads);
+  const auto extent = [](const py::array& array, int axis) { return static_cast<int32_t>(array.shape(axis)); };
+  const ImageShape shape{extent(output, 1), extent(output, 2), extent(output, 3)};
+  std::vector<ImageView> views;
+  std::vector<Window> parts;
+  for (py::ssize_t i = 0; i < count; ++i) {
+    const Bytes& image = images[i];
+    require(image.ndim() == 3 && image.shape(2) == shape.channels, "resize", "expected images uint8[height, width, ",
+            shape.channels, "]; found another shape at ", i);
+    views.push_back({image.data(), {extent(image, 0), extent(image, 1), shape.channels}});
+    parts.push_back({windows.at(i, 0), windows.at(i, 1), windows.at(i, 2), windows.at(i, 3)});
+    check_window(parts.back(), views.back().shape);
+  }
+  uint8_t* out = output.mutable_data();
+  const py::gil_scoped_release release;
+  ThreadPool pool(threads);
+  resize_cpu(out, shape, views.data(), parts.data(), count, {&pool, nullptr});
+}
+
+}  // namespace
+
+void add_image(py::module_& module) {
+  module.def("encoded_image_faults", encoded_image_faults, py::arg("files"),
+             "What is wrong with the structure of each encoded image (uint8[n]); '' if nothing is.");
+  module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"), py::arg("threads"),
+             "Resizes windows int32[n, 4] (y, x, height, width) of n images into output uint8[n, h, w, channels].");
+}
+
+}  // namespace lambda_fast
