@@ -21,14 +21,46 @@ class InputterConfig:
     """Where samples come from.
 
     Attributes:
-        name: a module of `lambda_fast.inputter`.
+        name: a module of `lambda_fast.inputter`. `in_memory_inputter` takes `dataset` alone,
+            `image_classification_csv_inputter` all that follows.
         dataset: a module of `lambda_fast.data`.
-        data_dir: folder that holds the data set; none: the cache, filled on first use.
+        data_dir: folder that holds the data set. For image files: `train/` and `val/` (or
+            `train.csv` and `eval.csv`), or class folders. None: `dataset`'s cache, filled on first
+            use.
+        dataset_meta: images to train on: CSVs of `path,label`, joined by commas, or a folder of
+            class folders.
+        eval_meta: likewise, to evaluate on.
+        class_names: a file with one class name a line; empty: names of the folders.
+        num_classes: 0: as many as there are names or labels.
+        hold_out: share of the training images that is kept for evaluation where there is no
+            `eval_meta`, chosen by each image's path.
+        resize: pixels of the short side before a centred crop; with other crops than
+            `random_resized`, the side of the squares that the step crops from. 0: the largest crop,
+            and the images' own size, which must be the same for all.
+        cache: `memory` keeps decoded images from the first epoch on.
+        cache_gib: most GiB it may take; 0: 60 % of what is available.
+        threads: of decoding; 0: one for each core.
+        prefetch: batches prepared ahead.
+        on_bad_image: `error` names the image; `quarantine` lists it in `<model_dir>/quarantine.csv`
+            and takes the next good one of the epoch's order.
+        max_pixels: images with more are bad.
     """
 
     name: str = "in_memory_inputter"
     dataset: str = "cifar10"
     data_dir: str | None = None
+    dataset_meta: str = ""
+    eval_meta: str = ""
+    class_names: str = ""
+    num_classes: int = 0
+    hold_out: float = 0.1
+    resize: int = 0
+    cache: Literal["none", "memory"] = "none"
+    cache_gib: float = 0.0
+    threads: int = 0
+    prefetch: int = 4
+    on_bad_image: Literal["error", "quarantine"] = "error"
+    max_pixels: int = 1 << 28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +177,7 @@ class Config:
         Raises:
             ConfigError: names the field, what is expected and what was found.
         """
-        modeler, callback = self.modeler, self.callback
+        inputter, modeler, callback = self.inputter, self.modeler, self.callback
         _require(-(2**63) <= self.seed < 2**63, "seed", "an int64", self.seed)
         _require(1 <= self.epochs < 2**32, "epochs", "at least 1", self.epochs)
         _require(
@@ -162,6 +194,14 @@ class Config:
             "gpu_count",
             "1, the number of devices that this version drives",
             self.gpu_count,
+        )
+        for name, least in (("num_classes", 0), ("resize", 0), ("cache_gib", 0), ("threads", 0)):
+            found = getattr(inputter, name)
+            _require(found >= least, f"inputter.{name}", f"at least {least}", found)
+        _require(inputter.prefetch >= 1, "inputter.prefetch", "at least 1", inputter.prefetch)
+        _require(inputter.max_pixels >= 1, "inputter.max_pixels", "at least 1", inputter.max_pixels)
+        _require(
+            0 <= inputter.hold_out < 1, "inputter.hold_out", "within [0, 1)", inputter.hold_out
         )
         _require(
             modeler.learning_rate > 0, "modeler.learning_rate", "above 0", modeler.learning_rate

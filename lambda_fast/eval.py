@@ -5,6 +5,7 @@ python -m lambda_fast.eval --config cifar10 [--set model_dir=DIR]
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -44,10 +45,11 @@ def evaluate(config: Config) -> dict[str, float | int | str]:
     found = checkpoint.read(path)
     import_tensorflow()
     inputter = find("inputter", config.inputter.name)(config, "eval")
-    modeler = find("modeler", config.modeler.name)(config, inputter, "eval")
-    checkpoint.check_facts(path, found.facts, modeler.image_facts())
-    modeler.restore(path, found.values)
-    result = one_pass(inputter, modeler)
+    with contextlib.closing(inputter):
+        modeler = find("modeler", config.modeler.name)(config, inputter, "eval")
+        checkpoint.check_facts(path, found.facts, modeler.image_facts())
+        modeler.restore(path, found.values)
+        result = one_pass(inputter, modeler)
     values = {
         "checkpoint": str(path),
         "step": found.step,

@@ -52,6 +52,7 @@ def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
         "eval_loss": metrics.get("eval_loss"),
         "eval_accuracy": metrics.get("eval_accuracy"),
         "images_per_second": metrics.get("mean_images_per_second"),
+        "input_wait": metrics.get("input_wait"),
         "compile_seconds": metrics.get("compile_seconds"),
         "wall_seconds": wall_seconds,
         "versions": versions(),

@@ -27,6 +27,7 @@ class StepReport:
             waits for the device.
         images: that this rank saw in the step.
         seconds: the host spent on the step.
+        input_seconds: of these, until the inputter had the batch.
     """
 
     step: int
@@ -34,6 +35,7 @@ class StepReport:
     outputs: dict[str, Any]
     images: int
     seconds: float
+    input_seconds: float = 0.0
 
 
 @dataclass

@@ -25,6 +25,11 @@ class TrainEval(Callback):
         if run.is_complete() and self._step != run.step:
             self._evaluate(run)
 
+    def close(self) -> None:
+        """Ends what the inputter does in the background."""
+        if self._inputter is not None:
+            self._inputter.close()
+
     def _evaluate(self, run: Run) -> None:
         with run.pause():
             if self._inputter is None:

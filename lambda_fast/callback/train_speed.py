@@ -11,8 +11,9 @@ WARMUP_STEPS = 3  # the first one compiles; all are left out of the rate
 class TrainSpeed(Callback):
     """Divides images by seconds.
 
-    Metrics: `images_per_second` since the last report, `mean_images_per_second` over the run, and
-    `compile_seconds` of the first step. Checkpoints and evaluations do not count (`Run.pause`).
+    Metrics: `images_per_second` since the last report, `mean_images_per_second` over the run,
+    `input_wait` (share of the time since the last report in which the step waited for its batch)
+    and `compile_seconds` of the first step. Checkpoints and evaluations do not count (`Run.pause`).
 
     Place it after the callbacks that read the loss, so that the clock is read when the device is
     done.
@@ -21,6 +22,7 @@ class TrainSpeed(Callback):
     def __init__(self) -> None:
         self._done = 0  # steps of this process
         self._start = self._window = (0.0, 0)  # clock and images, of the run and of the report
+        self._waited = 0.0  # seconds since the report
 
     def after_step(self, run: Run, report: StepReport) -> None:
         """Counts; on log steps, divides."""
@@ -32,6 +34,7 @@ class TrainSpeed(Callback):
                 run.modeler.step()  # waits for the device
                 self._start = self._window = (self._clock(run), 0)
             return
+        self._waited += report.input_seconds
         seconds, images = self._start
         self._start = (seconds, images + report.images)
         if run.is_log_step():
@@ -40,7 +43,8 @@ class TrainSpeed(Callback):
             total = self._start[1]
             run.metrics["images_per_second"] = (total - window_images) / (now - window_seconds)
             run.metrics["mean_images_per_second"] = total / (now - seconds)
-            self._window = (now, total)
+            run.metrics["input_wait"] = self._waited / (now - window_seconds)
+            self._window, self._waited = (now, total), 0.0
 
     @staticmethod
     def _clock(run: Run) -> float:

@@ -7,6 +7,8 @@ for the next step and gets what the first run would have got.
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from lambda_fast.augmenter.spec import AugmentSpec
+
 Mode = Literal["train", "eval", "infer"]
 
 
@@ -39,6 +41,8 @@ class Inputter(Protocol):
         batch_size: images a batch.
         image_shape: (height, width, channels).
         class_names: by label.
+        spec: what of the recipe's augmenter is left for the step; none: all of it.
+        facts: what a checkpoint's data set must have in common with this one.
     """
 
     samples: int
@@ -46,7 +50,13 @@ class Inputter(Protocol):
     batch_size: int
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
+    spec: AugmentSpec | None
+    facts: dict[str, Any]
 
     def batch(self, epoch: int, step: int) -> Batch:
         """The batch of step `step` within epoch `epoch`."""
+        ...
+
+    def close(self) -> None:
+        """Ends what works in the background."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 from lambda_fast.build import find
 from lambda_fast.config import Config
 from lambda_fast.inputter import Batch, Mode
-from lambda_fast.inputter.order import Order
+from lambda_fast.inputter.order import GoodOrder, Order
 
 
 class InMemoryInputter:
@@ -23,6 +24,7 @@ class InMemoryInputter:
         labels: int32 [samples], or none in infer mode.
         class_names: by label.
         order: which samples come when.
+        facts: what a checkpoint's data set must have in common with this one.
     """
 
     def __init__(
@@ -30,7 +32,8 @@ class InMemoryInputter:
         images: np.ndarray,
         labels: np.ndarray | None,
         class_names: tuple[str, ...],
-        order: Order,
+        order: Order | GoodOrder,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         if images.dtype != np.uint8 or images.ndim != 4 or len(images) != order.samples:
             raise ValueError(
@@ -51,6 +54,8 @@ class InMemoryInputter:
         self.batch_size = order.batch_size
         self.image_shape = tuple(images.shape[1:])
         self.class_names = class_names
+        self.spec = None
+        self.facts = dict(facts or {})
         self._images = tf.constant(images)
         self._labels = tf.constant(labels, tf.int32)
         self._epoch = (-1, None)  # the last epoch's number as a tensor
@@ -60,6 +65,9 @@ class InMemoryInputter:
         ids, count = self.order.ids(epoch, step)
         images, labels, sample_ids = _gather(self._images, self._labels, ids)
         return Batch(images, labels, sample_ids, self._epoch_tensor(epoch), count)
+
+    def close(self) -> None:
+        """Nothing works in the background."""
 
     def _epoch_tensor(self, epoch: int) -> tf.Tensor:
         if self._epoch[0] != epoch:
@@ -91,4 +99,5 @@ def build(config: Config, mode: Mode, rank: int = 0, ranks: int = 1) -> InMemory
         ranks=ranks,
     )
     labels = None if mode == "infer" else data.labels
-    return InMemoryInputter(data.images, labels, data.class_names, order)
+    facts = {"inputter.dataset": config.inputter.dataset}
+    return InMemoryInputter(data.images, labels, data.class_names, order, facts)

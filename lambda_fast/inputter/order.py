@@ -66,7 +66,7 @@ class Order:
             raise IndexError(
                 f"[inputter] expected a step in [0, {self.steps_per_epoch}), found {step}"
             )
-        begin = step * self.global_batch + self.rank * self.batch_size
+        begin = self.first_position(step)
         count = max(0, min(self.batch_size, self.samples - begin))
         if self.shuffle and count:
             ids = native.core().sample_order(self.seed, epoch, self.samples, begin, count)
@@ -74,4 +74,62 @@ class Order:
             ids = np.arange(begin, begin + count, dtype=np.int64)
         if count < self.batch_size:
             ids = np.concatenate([ids, np.zeros(self.batch_size - count, np.int64)])
+        return ids, count
+
+    def first_position(self, step: int) -> int:
+        """Where this rank's part of a step begins in the epoch's order."""
+        return step * self.global_batch + self.rank * self.batch_size
+
+    def id_at(self, epoch: int, position: int) -> int:
+        """The id at a position of an epoch's order; behind the last one comes the first again."""
+        position %= self.samples
+        if not self.shuffle:
+            return position
+        return int(native.core().sample_order(self.seed, epoch, self.samples, position, 1)[0])
+
+
+@dataclass(frozen=True)
+class GoodOrder:
+    """An order without some samples.
+
+    Where images are shuffled, the place of a bad one goes to the next good one of the epoch's
+    order; where every image counts once, it is given up, and the good ones move to the front.
+
+    Attributes:
+        order: of all samples.
+        bad: their ids, not all there are.
+    """
+
+    order: Order
+    bad: frozenset[int]
+
+    @property
+    def samples(self) -> int:
+        """Images in the data set, the bad ones included."""
+        return self.order.samples
+
+    @property
+    def batch_size(self) -> int:
+        """Images a step on this rank."""
+        return self.order.batch_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which an epoch's samples are seen."""
+        return self.order.steps_per_epoch
+
+    def ids(self, epoch: int, step: int) -> tuple[np.ndarray, int]:
+        """As `Order.ids`."""
+        ids, count = self.order.ids(epoch, step)
+        if not self.bad:
+            return ids, count
+        bad = [place for place in range(count) if int(ids[place]) in self.bad]
+        if self.order.complete:
+            good = np.delete(ids[:count], bad)
+            return np.concatenate([good, np.zeros(len(ids) - len(good), np.int64)]), len(good)
+        for place in bad:
+            position = self.order.first_position(step) + place
+            while int(ids[place]) in self.bad:
+                position += 1
+                ids[place] = self.order.id_at(epoch, position)
         return ids, count

@@ -53,12 +53,13 @@ class ImageClassificationModeler:
         )
         self.config = config
         self.mode = mode
-        self.spec = config.augmenter if mode == "train" else config.augmenter.without_dice()
+        whole = config.augmenter if mode == "train" else config.augmenter.without_dice()
+        self.spec = inputter.spec or whole
         shape = _augmented_shape(self.spec, inputter.image_shape)
         if mode == "train":  # and what could be trained but not evaluated
-            _augmented_shape(config.augmenter.without_dice(), inputter.image_shape)
+            _augmented_shape(self.spec.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
-        self._samples = inputter.samples
+        self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None
         if mode == "train":
             modeler = config.modeler
@@ -205,11 +206,11 @@ class ImageClassificationModeler:
         config = self.config
         return {
             "modeler.network": config.modeler.network,
-            "inputter.dataset": config.inputter.dataset,
-            "samples": self._samples,
             "seed": config.seed,
             "batch_size_per_gpu * gpu_count": config.batch_size_per_gpu * config.gpu_count,
-        } | self.image_facts()
+            **self._data_facts,
+            **self.image_facts(),
+        }
 
     def image_facts(self) -> dict[str, Any]:
         """What a network must share with a checkpoint to see the images that it learned from."""

@@ -57,6 +57,7 @@ class Runner:
         """
         run = self._run
         with contextlib.ExitStack() as closing:
+            closing.callback(run.inputter.close)
             for callback in reversed(self._callbacks):
                 closing.callback(callback.close)
             with _Signals(run):
@@ -74,9 +75,11 @@ class Runner:
         begin = time.perf_counter()
         epoch, index = divmod(run.step, run.inputter.steps_per_epoch)
         batch = run.inputter.batch(epoch, index)
+        waited = time.perf_counter() - begin
         outputs = run.modeler.train_step(batch)
         run.step += 1
-        report = StepReport(run.step, epoch, outputs, batch.count, time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        report = StepReport(run.step, epoch, outputs, batch.count, seconds, waited)
         for callback in self._callbacks:
             callback.after_step(run, report)
 

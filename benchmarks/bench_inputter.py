@@ -1,0 +1,98 @@
+"""The inputter of image files beside tf.data and DALI's own pipeline: ready batches on the CPU."""
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks.images import jpeg_files
+from benchmarks.interleave import PREFETCHED, System
+from lambda_fast.augmenter.spec import AugmentSpec
+from lambda_fast.config import Config, InputterConfig
+from lambda_fast.inputter import image_classification_csv_inputter
+
+BATCH = 64
+CROPS = AugmentSpec(height=224, width=224, crop="random_resized", flip=0.5)
+SYSTEMS = ("lambda_fast", "tf.data", "dali", "dali_antialiased")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], str, str]:
+    """Paths of JPEGs, the CSV that lists them, and where they are from."""
+    folder = tmp_path_factory.mktemp("photographs")
+    paths, source = jpeg_files(folder)
+    meta = folder / "images.csv"
+    meta.write_text("".join(f'"{path}",{index % 10}\n' for index, path in enumerate(paths)))
+    return paths, str(meta), source
+
+
+@pytest.fixture(scope="module")
+def samples(files: Any, measure: Any) -> dict[str, Any]:
+    paths, meta, _ = files
+    peer = partial(_peer, paths)
+    return measure(
+        {
+            "lambda_fast": partial(_checked, partial(_inputter, meta, "none")),
+            "lambda_fast_cached": partial(_checked, partial(_inputter, meta, "memory")),
+            "tf.data": partial(_checked, partial(peer, "tf_data_files")),
+            "dali": partial(_checked, partial(peer, "dali_files", antialias=False)),
+            "dali_antialiased": partial(_checked, partial(peer, "dali_files", antialias=True)),
+        }
+    )
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_inputter_jpeg(samples: Any, files: Any, system: str, record: Callable[..., None]):
+    """Read, decode, random resized crop to 224, batch of uint8; tf.data and DALI flip as well."""
+    record(samples[system], "inputter_jpeg", f"batch {BATCH}", images=files[2])
+
+
+@pytest.mark.parametrize("system", ("lambda_fast_cached", "tf.data"))
+def test_inputter_cached(samples: Any, files: Any, system: str, record: Callable[..., None]):
+    """The same in later epochs with cache="memory", beside tf.data without a cache."""
+    record(samples[system], "inputter_cached", f"batch {BATCH}", images=files[2])
+
+
+def _inputter(meta: str, cache: str) -> System:
+    config = Config(
+        name="bench",
+        batch_size_per_gpu=BATCH,
+        augmenter=CROPS,
+        inputter=InputterConfig(dataset_meta=meta, hold_out=0.0, cache=cache),
+    )
+    inputter = image_classification_csv_inputter.build(config, "train")
+    steps = itertools.count()
+
+    def step() -> tf.Tensor:
+        return inputter.batch(*divmod(next(steps), inputter.steps_per_epoch)).images
+
+    if cache == "memory":
+        for _ in range(2 * inputter.steps_per_epoch):  # until nothing is left to decode
+            step()
+    return System(
+        name="lambda_fast" if cache == "none" else "lambda_fast_cached",
+        step=step,
+        images=BATCH,
+        prefetched=PREFETCHED,
+        facts={"how": f"cache={cache}, {len(os.sched_getaffinity(0))} threads"},
+    )
+
+
+def _peer(paths: Sequence[str], module: str, **arguments: Any) -> System:
+    return import_module(f"benchmarks.peers.{module}").jpeg(paths, BATCH, **arguments)
+
+
+def _checked(build: Callable[[], System]) -> System:
+    system = build()
+    found = system.as_array(system.step())
+    assert found.shape == (BATCH, 224, 224, 3) and found.dtype == np.uint8
+    assert 40.0 < found.mean() < 200.0 and found.std() > 30.0
+    assert np.abs(np.diff(found.astype(np.int16), axis=2)).mean() < 30.0  # as in a photograph
+    assert not np.array_equal(found, system.as_array(system.step())), "expected another batch"
+    return system
