@@ -64,6 +64,7 @@ def test_only_its_twin_sees_onednn():
         "lambda_fast.native",
         "lambda_fast.train",
         "lambda_fast.eval",
+        "lambda_fast.infer",
         "lambda_fast.data.cifar10",
         "lambda_fast.data.splits",
         "lambda_fast.inputter.order",

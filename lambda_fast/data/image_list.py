@@ -6,6 +6,7 @@ Reading opens no image: that a file is there, and what is in it, shows when it i
 from __future__ import annotations
 
 import bisect
+import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,11 +115,13 @@ def read(
     """
     if class_names is None and class_names_file:
         class_names = read_class_names(Path(class_names_file).expanduser())
-    place = Path(meta).expanduser()
-    if meta and place.is_dir():
-        found = _from_folders(str(place.absolute()), class_names)
+    # Not `Path.is_dir`, which raises where a list of names is too long for one.
+    place = os.path.expanduser(meta)  # noqa: PTH111
+    if os.path.isdir(place):  # noqa: PTH112
+        found = _from_folders(os.path.abspath(place), class_names)  # noqa: PTH100
     else:
-        files = [meta] if place.is_file() else [part.strip() for part in meta.split(",")]
+        one = os.path.isfile(place)  # noqa: PTH113
+        files = [meta] if one else [part.strip() for part in meta.split(",")]
         if class_names is None:
             beside = Path(files[0]).expanduser().with_name(CLASS_NAMES_FILE) if files[0] else None
             class_names = read_class_names(beside) if beside and beside.is_file() else None

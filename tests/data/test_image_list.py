@@ -101,6 +101,12 @@ def test_a_csv_with_a_comma_in_its_name_is_one(tmp_path):
     assert len(read(csv_of(tmp_path, "a.png,0\n", "a,b.csv"))) == 1
 
 
+def test_a_list_of_csvs_may_be_longer_than_a_name(tmp_path, monkeypatch):
+    csv_of(tmp_path, "a.png,0\n")
+    monkeypatch.chdir(tmp_path)
+    assert len(read(",".join(["train.csv"] * 500))) == 500
+
+
 def test_labels_may_be_names(tmp_path):
     names = csv_of(tmp_path, "\ufeffant\nbee \nking crab\n\n", "names.txt")
     file = csv_of(tmp_path, "path,label\na.png,bee\nb.png, king crab \nc.png,0\n")
