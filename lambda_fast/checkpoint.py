@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,30 @@ def check_facts(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any
                 f"in {path}. Set it to {found.get(name)!r} to continue that run, or choose another "
                 "model_dir to start a new one"
             )
+
+
+def check_class_names(path: Path, facts: Mapping[str, Any], expected: Sequence[str]) -> None:
+    """Refuses a checkpoint that has learned other classes, or the same in another order.
+
+    Numbers are no names: where either side has only them, nothing is compared. Nor is it with a
+    checkpoint of a version that did not store them; the network's shape tells how many there are.
+
+    Raises:
+        CheckpointError: names the first class that differs.
+    """
+    found = facts.get("class_names")
+    if found is None or _numbered(found) or _numbered(expected) or list(found) == list(expected):
+        return
+    pairs = enumerate(itertools.zip_longest(expected, found, fillvalue="none"))
+    label, (here, there) = next(entry for entry in pairs if entry[1][0] != entry[1][1])
+    raise CheckpointError(
+        f"[checkpoint] expected class {label} to be {here!r} as in the data set, found {there!r} "
+        f"in {path}. Use the classes that it has learned, or another model_dir"
+    )
+
+
+def _numbered(names: Sequence[str]) -> bool:
+    return list(names) == [str(label) for label in range(len(names))]
 
 
 def _damaged(path: Path, found: str) -> CheckpointError:

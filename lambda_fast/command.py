@@ -25,13 +25,18 @@ def parse(command: str, description: str, arguments: list[str] | None) -> Config
     Raises:
         ConfigError: an unknown recipe, path or type, or a value that no run can use.
     """
-    parser = argparse.ArgumentParser(
+    return configured(parser(command, description).parse_args(arguments))
+
+
+def parser(command: str, description: str) -> argparse.ArgumentParser:
+    """The arguments that all commands share, for one that adds its own."""
+    shared = argparse.ArgumentParser(
         prog=f"python -m lambda_fast.{command}",
         description=description,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", required=True, metavar="RECIPE", help="for example cifar10")
-    parser.add_argument(
+    shared.add_argument("--config", required=True, metavar="RECIPE", help="for example cifar10")
+    shared.add_argument(
         "--set",
         action="append",
         default=[],
@@ -39,11 +44,19 @@ def parse(command: str, description: str, arguments: list[str] | None) -> Config
         metavar="PATH=VALUE",
         help="changes a field, for example epochs=3; may be repeated",
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="short for --set inputter.data_dir=DIR")
-    parser.add_argument(
+    shared.add_argument("--data-dir", metavar="DIR", help="short for --set inputter.data_dir=DIR")
+    shared.add_argument(
         "--print-config", action="store_true", help="prints all fields as PATH=VALUE and exits"
     )
-    options = parser.parse_args(arguments)
+    return shared
+
+
+def configured(options: argparse.Namespace) -> Config:
+    """The run that the shared arguments describe.
+
+    Raises:
+        ConfigError: as in `parse`.
+    """
     config = overrides.apply(recipe(options.config), options.assignments)
     if options.data_dir is not None:
         inputter = dataclasses.replace(config.inputter, data_dir=options.data_dir)

@@ -17,8 +17,8 @@ from lambda_fast.quiet import import_tensorflow
 from lambda_fast.runner.evaluate import evaluate as one_pass
 
 
-def newest(model_dir: Path) -> Path:
-    """The newest checkpoint of a run.
+def newest(model_dir: Path, asking: str = "eval") -> Path:
+    """The newest checkpoint of a run, for the command that is asking.
 
     Raises:
         CheckpointError: there is none; random weights are never used instead.
@@ -26,7 +26,7 @@ def newest(model_dir: Path) -> Path:
     steps = checkpoint.all_steps(model_dir)
     if not steps:
         raise checkpoint.CheckpointError(
-            f"[eval] expected a checkpoint in {model_dir / checkpoint.FOLDER}, found none. "
+            f"[{asking}] expected a checkpoint in {model_dir / checkpoint.FOLDER}, found none. "
             "Train first, or name the run's folder with --set model_dir=DIR"
         )
     return checkpoint.path_of(model_dir, steps[-1])
@@ -48,6 +48,7 @@ def evaluate(config: Config) -> dict[str, float | int | str]:
     with contextlib.closing(inputter):
         modeler = find("modeler", config.modeler.name)(config, inputter, "eval")
         checkpoint.check_facts(path, found.facts, modeler.image_facts())
+        checkpoint.check_class_names(path, found.facts, inputter.class_names)
         modeler.restore(path, found.values)
         result = one_pass(inputter, modeler)
     values = {

@@ -57,6 +57,7 @@ def main():
 
     def body():
         from lambda_fast import eval as evaluating
+        from lambda_fast import infer as inferring
         from lambda_fast import train as training
         from lambda_fast.quiet import import_tensorflow
 
@@ -66,7 +67,8 @@ def main():
             native.version = lambda _: os.environ["PRETEND_TENSORFLOW"]
         if "KILL_AFTER" in os.environ:
             kill_after(int(os.environ["KILL_AFTER"]))
-        return {"train": training.main, "eval": evaluating.main}[which](arguments)
+        mains = {"train": training, "eval": evaluating, "infer": inferring}
+        return mains[which].main(arguments)
 
     return command.main(body)
 

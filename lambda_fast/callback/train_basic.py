@@ -23,6 +23,7 @@ class TrainBasic(Callback):
         path = checkpoint.path_of(run.model_dir, steps[-1])
         found = checkpoint.read(path)
         checkpoint.check_facts(path, found.facts, run.modeler.facts())
+        checkpoint.check_class_names(path, found.facts, run.inputter.class_names)
         for change in _changes(found.facts.get("config", []), run.config):
             run.say(f"Not as in the run so far: {change}")
         run.modeler.restore(path, found.values)
@@ -48,7 +49,10 @@ class TrainBasic(Callback):
     def _save(self, run: Run) -> None:
         with run.pause():
             values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
-            facts = run.modeler.facts() | {"config": list(overrides.lines(run.config))}
+            facts = run.modeler.facts() | {
+                "config": list(overrides.lines(run.config)),
+                "class_names": list(run.inputter.class_names),
+            }
             state = checkpoint.Checkpoint(run.step, facts, values)
             checkpoint.write(run.model_dir, state, self._keep)
         self._saved = run.step

@@ -1,6 +1,6 @@
 """CIFAR-10: 60,000 photographs of 32x32 pixels in ten classes, fetched, verified and in memory.
 
-    python -m lambda_fast.data.cifar10 [--data-dir DIR]
+    python -m lambda_fast.data.cifar10 [--data-dir DIR] [--export DIR]
 
 The data set is Alex Krizhevsky's: "Learning multiple layers of features from tiny images" (2009).
 Six files hold 10,000 records each. A record is 3,073 bytes: the label, then the red, the green and
@@ -228,17 +228,32 @@ def _read_png(path: Path) -> np.ndarray:
 def main(arguments: list[str] | None = None) -> int:
     """Fetches and verifies the data and says where it lies; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m lambda_fast.data.cifar10", description="Fetch and verify CIFAR-10."
+        prog="python -m lambda_fast.data.cifar10",
+        description="Fetch and verify CIFAR-10.",
+        allow_abbrev=False,
     )
     parser.add_argument("--data-dir", help="a folder that has the data already")
+    parser.add_argument(
+        "--export",
+        metavar="DIR",
+        help="write the images as PNGs there, with train.csv, eval.csv and class_names.txt",
+    )
     options = parser.parse_args(arguments)
+    report = functools.partial(print, file=sys.stderr)
     try:
-        folder = fetch(options.data_dir, report=functools.partial(print, file=sys.stderr))
+        if options.export is not None:
+            # Here, because that module imports this one.
+            from lambda_fast.data.cifar10_export import export
+
+            written, there = export(options.export, options.data_dir, report=report)
+            print(f"{options.export}: {written:,} images written, {there:,} were there already")
+            return 0
+        folder = fetch(options.data_dir, report=report)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("interrupted; the same command goes on", file=sys.stderr)
         return 130
     print(f"CIFAR-10 lies verified in {folder}")
     print(f"classes: {', '.join(CLASS_NAMES)}")

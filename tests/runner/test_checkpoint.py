@@ -77,3 +77,23 @@ def test_variables_of_another_network_are_refused(tmp_path, shapes, message):
 def test_facts_of_another_run_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"seed = 2, found 1.*Set it to 1 to continue"):
         checkpoint.check_facts(tmp_path, {"seed": 1}, {"seed": 2})
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "message"),
+    [
+        (["a", "b"], ("b", "a"), "expected class 0 to be 'b' as in the data set, found 'a' in"),
+        (["a", "b"], ("a", "c"), "expected class 1 to be 'c' as in the data set, found 'b' in"),
+        (["a"], ("a", "b"), "expected class 1 to be 'b' as in the data set, found 'none' in"),
+    ],
+)
+def test_other_classes_are_refused(tmp_path, found, expected, message):
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.check_class_names(tmp_path, {"class_names": found}, expected)
+
+
+@pytest.mark.parametrize("found", [["a", "b"], ["0", "1"], None])
+def test_classes_without_names_are_not_compared(tmp_path, found):
+    facts = {} if found is None else {"class_names": found}
+    checkpoint.check_class_names(tmp_path, facts, ("a", "b"))
+    checkpoint.check_class_names(tmp_path, facts, ("0", "1"))
