@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from lambda_fast.config import ConfigError
-from lambda_fast.inputter.image_files import open_image
+from lambda_fast.data.fetch import DataError
 
 CELL = 224  # the side of the square into which an image is fitted
 MARGIN = 20
@@ -155,3 +156,25 @@ def _plain(font: ImageFont.FreeTypeFont, letter: str) -> str:
     """The letter without its accent, if that can be drawn."""
     base = unicodedata.normalize("NFD", letter)[0]
     return base if _has(font, base) else "?"
+
+
+def open_image(path: str) -> Image.Image:
+    """Decodes a file to RGB, turned upright as its EXIF says.
+
+    Raises:
+        DataError: it cannot be read or is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, Image.UnidentifiedImageError):
+            reason = "none, or of an unknown format"
+        raise DataError(
+            f"[{path}] expected an image, found: {reason}. Give another file, or repair it."
+        ) from error
+    if upright.mode.startswith("I"):  # 16 bits, which conversion alone would clip to white
+        upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))
+    return upright.convert("RGB")

@@ -55,7 +55,7 @@ def _geometry(config: Config) -> Geometry:
     side = getattr(importlib.import_module(f"lambda_fast.data.{dataset}"), "SIDE", 0)
     if not side:
         raise ConfigError(
-            f"[image_files] expected {dataset} to say how large its images are (SIDE), found nothing"
+            f"[image_files] expected {dataset} to tell the size of its images (SIDE), found nothing"
         )
     inputter = dataclasses.replace(config.inputter, resize=side)
     spec = dataclasses.replace(config.augmenter, crop="center")
