@@ -16,9 +16,11 @@ def aligned_empty(shape: tuple[int, ...]) -> np.ndarray:
     return memory[begin : begin + count].reshape(shape)
 
 
-def to_tensor(array: np.ndarray) -> tf.Tensor:
+def to_tensor(array: np.ndarray | tf.Tensor) -> tf.Tensor:
     """The array's memory as a tensor on the CPU; on a GPU machine TensorFlow moves it when used.
 
-    The array must not be written any more.
+    The array must not be written any more. What is a tensor already stays where it is.
     """
+    if isinstance(array, tf.Tensor):
+        return array
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
