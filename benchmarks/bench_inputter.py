@@ -40,7 +40,7 @@ def samples(files: Any, measure: Any) -> dict[str, Any]:
         {
             "lambda_fast": partial(_checked, partial(_inputter, meta, "none")),
             "lambda_fast_cached": partial(_checked, partial(_inputter, meta, "memory")),
-            "tf.data": partial(_checked, partial(peer, "tf_data_files")),
+            "tf.data": partial(_checked, partial(peer, "tf_data_files", spec=CROPS)),
             "dali": partial(_checked, partial(peer, "dali_files", antialias=False)),
             "dali_antialiased": partial(_checked, partial(peer, "dali_files", antialias=True)),
         }

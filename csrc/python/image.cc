@@ -1,7 +1,13 @@
 // Encoded images' structure, and resizing, for numpy.
+#include <fcntl.h>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +24,60 @@ namespace {
 
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 using Windows = py::array_t<int32_t, py::array::c_style>;
+
+// One file's bytes, or what kept them from being read.
+struct FileContent {
+  std::unique_ptr<uint8_t[]> bytes;
+  int64_t count;
+  std::string fault;
+};
+
+FileContent read_file(const std::string& path) {
+  const auto failed = [](int error) {
+    return FileContent{nullptr, 0, std::string("cannot be read: ") + std::strerror(error)};
+  };
+  if (path.find('\0') != std::string::npos) return failed(EINVAL);
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return failed(errno);
+  struct Closing {
+    int file;
+    ~Closing() { close(file); }
+  } closing{file};
+  struct stat facts;
+  if (fstat(file, &facts) != 0) return failed(errno);
+  if (S_ISDIR(facts.st_mode)) return failed(EISDIR);
+  FileContent content{std::unique_ptr<uint8_t[]>(new uint8_t[static_cast<size_t>(facts.st_size)]), 0, ""};
+  while (content.count < facts.st_size) {
+    const ssize_t got =
+        read(file, content.bytes.get() + content.count, static_cast<size_t>(facts.st_size - content.count));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failed(errno);
+    if (got == 0) break;  // it became shorter meanwhile
+    content.count += got;
+  }
+  content.fault = encoded_image_fault(content.bytes.get(), content.count);
+  return content;
+}
+
+// Python's threads pay the interpreter's lock for each file that they read; here a whole list costs it once.
+py::list read_images(const std::vector<std::string>& paths) {
+  std::vector<FileContent> files;
+  {
+    const py::gil_scoped_release release;
+    for (const std::string& path : paths) files.push_back(read_file(path));
+  }
+  py::list result;
+  for (FileContent& file : files) {
+    if (!file.fault.empty()) {
+      result.append(py::str(file.fault));
+      continue;
+    }
+    uint8_t* const bytes = file.bytes.release();
+    const py::capsule owner(bytes, [](void* owned) { delete[] static_cast<uint8_t*>(owned); });
+    result.append(py::array_t<uint8_t>(static_cast<py::ssize_t>(file.count), bytes, owner));
+  }
+  return result;
+}
 
 std::vector<std::string> encoded_image_faults(const std::vector<Bytes>& files) {
   std::vector<std::pair<const uint8_t*, int64_t>> spans;
@@ -58,6 +118,8 @@ void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windo
 void add_image(py::module_& module) {
   module.def("encoded_image_faults", encoded_image_faults, py::arg("files"),
              "What is wrong with the structure of each encoded image (uint8[n]); '' if nothing is.");
+  module.def("read_images", read_images, py::arg("paths"),
+             "Reads files one after the other: of each, uint8[n], or as str what is wrong with it.");
   module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"), py::arg("threads"),
              "Resizes windows int32[n, 4] (y, x, height, width) of n images into output uint8[n, h, w, channels].");
 }

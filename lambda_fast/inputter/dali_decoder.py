@@ -78,8 +78,8 @@ class Decoder:
         """
         inputs = {
             "encoded": encoded,
-            "corner": list(windows[:, :2]),
-            "extent": list(windows[:, 2:]),
+            "corner": np.ascontiguousarray(windows[:, :2]),
+            "extent": np.ascontiguousarray(windows[:, 2:]),
         }
         return self._each(_decode, inputs, "cannot be decoded")
 
@@ -95,7 +95,7 @@ class Decoder:
             if count == 1:
                 return [BadImage(f"{failing}: {_reason(error)}")]
         return [
-            self._each(definition, {name: [v[i]] for name, v in inputs.items()}, failing)[0]
+            self._each(definition, {name: v[i : i + 1] for name, v in inputs.items()}, failing)[0]
             for i in range(count)
         ]
 

@@ -120,8 +120,8 @@ class DevicePixels:
             pipeline.build()
         self._host.local.pipeline = None  # no longer valid if it fails
         pipeline.feed_input("encoded", files)
-        pipeline.feed_input("corner", list(windows[:, :2]))
-        pipeline.feed_input("extent", list(windows[:, 2:]))
+        pipeline.feed_input("corner", np.ascontiguousarray(windows[:, :2]))
+        pipeline.feed_input("extent", np.ascontiguousarray(windows[:, 2:]))
         (images,) = pipeline.run()
         self._host.local.pipeline = pipeline
         return tf.experimental.dlpack.from_dlpack(images.as_tensor().__dlpack__())

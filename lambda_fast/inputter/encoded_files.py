@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -58,19 +58,5 @@ class FileReader:
 
 def read(paths: Sequence[str]) -> list[Encoded]:
     """Reads files, one after the other, and looks at their structure."""
-    files: list[Encoded] = [_bytes(path) for path in paths]
-    whole = [index for index, file in enumerate(files) if isinstance(file, np.ndarray)]
-    faults = native.core().encoded_image_faults([files[index] for index in whole])
-    for index, fault in zip(whole, faults, strict=True):
-        if fault:
-            files[index] = BadImage(fault)
-    return files
-
-
-def _bytes(path: str) -> Encoded:
-    try:
-        return np.frombuffer(Path(path).read_bytes(), np.uint8)
-    except OSError as error:
-        return BadImage(f"cannot be read: {error.strerror}")
-    except ValueError as error:  # a NUL byte in the path
-        return BadImage(f"cannot be read: {error}")
+    found = native.core().read_images([os.fsencode(path) for path in paths])
+    return [BadImage(file) if isinstance(file, str) else file for file in found]

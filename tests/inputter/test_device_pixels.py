@@ -1,4 +1,4 @@
-"""The GPU's way of making batches, run by DALI on the CPU: the same samples, much the same pixels."""
+"""Batches as a GPU makes them, by DALI on the CPU: the same samples, nearly the same pixels."""
 
 import csv
 
