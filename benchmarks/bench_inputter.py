@@ -19,7 +19,7 @@ from lambda_fast.inputter import image_classification_csv_inputter
 
 BATCH = 64
 CROPS = AugmentSpec(height=224, width=224, crop="random_resized", flip=0.5)
-SYSTEMS = ("lambda_fast", "tf.data", "dali", "dali_antialiased")
+SYSTEMS = ("lambda_fast", "tf.data", "dali", "dali_antialiased", "dali_decode_alone")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,11 @@ def samples(files: Any, measure: Any) -> dict[str, Any]:
             "lambda_fast": partial(_checked, partial(_inputter, meta, "none")),
             "lambda_fast_cached": partial(_checked, partial(_inputter, meta, "memory")),
             "tf.data": partial(_checked, partial(peer, "tf_data_files", spec=CROPS)),
-            "dali": partial(_checked, partial(peer, "dali_files", antialias=False)),
-            "dali_antialiased": partial(_checked, partial(peer, "dali_files", antialias=True)),
+            "dali": partial(_checked, partial(peer, "dali_files", resize="plain")),
+            "dali_antialiased": partial(
+                _checked, partial(peer, "dali_files", resize="antialiased")
+            ),
+            "dali_decode_alone": partial(_checked, partial(peer, "dali_files", resize="none")),
         }
     )
 
