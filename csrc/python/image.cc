@@ -88,7 +88,7 @@ std::vector<std::string> encoded_image_faults(const std::vector<Bytes>& files) {
   return faults;
 }
 
-void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windows, int threads) {
+void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windows, bool antialias, int threads) {
   const auto count = static_cast<py::ssize_t>(images.size());
   require(output.ndim() == 4 && output.shape(0) == count && output.shape(1) >= 1 && output.shape(2) >= 1 &&
               (output.shape(3) == 1 || output.shape(3) == 3) && windows.ndim() == 2 && windows.shape(0) == count &&
@@ -110,7 +110,7 @@ void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windo
   uint8_t* out = output.mutable_data();
   const py::gil_scoped_release release;
   ThreadPool pool(threads);
-  resize_cpu(out, shape, views.data(), parts.data(), count, {&pool, nullptr});
+  resize_cpu(out, shape, views.data(), parts.data(), count, antialias, {&pool, nullptr});
 }
 
 }  // namespace
@@ -120,7 +120,8 @@ void add_image(py::module_& module) {
              "What is wrong with the structure of each encoded image (uint8[n]); '' if nothing is.");
   module.def("read_images", read_images, py::arg("paths"),
              "Reads files one after the other: of each, uint8[n], or as str what is wrong with it.");
-  module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"), py::arg("threads"),
+  module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"),
+             py::arg("antialias"), py::arg("threads"),
              "Resizes windows int32[n, 4] (y, x, height, width) of n images into output uint8[n, h, w, channels].");
 }
 

@@ -112,6 +112,7 @@ class DevicePixels:
             pipeline = _batches(
                 device="cpu" if self._device is None else "mixed",
                 size=size,
+                antialias=self._geometry.antialias,
                 batch_size=self.batch_size,
                 num_threads=self._threads,
                 device_id=self._device,
@@ -140,7 +141,7 @@ class DevicePixels:
 
 
 @pipeline_def
-def _batches(device: str, size: tuple[int, int] | None) -> Any:
+def _batches(device: str, size: tuple[int, int] | None, antialias: bool) -> Any:
     images = fn.decoders.image_slice(
         fn.external_source(name="encoded", dtype=types.UINT8, ndim=1, no_copy=True),
         start=fn.external_source(name="corner", dtype=types.INT32, ndim=1),
@@ -151,7 +152,7 @@ def _batches(device: str, size: tuple[int, int] | None) -> Any:
     )
     if size is None:
         return images
-    return fn.resize(images, size=size, interp_type=types.INTERP_LINEAR, antialias=True)
+    return fn.resize(images, size=size, interp_type=types.INTERP_LINEAR, antialias=antialias)
 
 
 def gpu() -> int | None:

@@ -91,7 +91,7 @@ class DecodedPixels(HostBatches):
             return
         full = len(places) == len(output)
         resized = output if full else np.empty((len(places), *self.shape), np.uint8)
-        native.core().resize(resized, images, windows, self._threads)
+        native.core().resize(resized, images, windows, self.geometry.antialias, self._threads)
         if not full:
             output[list(places)] = resized
 
