@@ -29,12 +29,12 @@ using Windows = py::array_t<int32_t, py::array::c_style>;
 struct FileContent {
   std::unique_ptr<uint8_t[]> bytes;
   int64_t count;
-  std::string fault;
+  EncodedImage image;
 };
 
 FileContent read_file(const std::string& path) {
   const auto failed = [](int error) {
-    return FileContent{nullptr, 0, std::string("cannot be read: ") + std::strerror(error)};
+    return FileContent{nullptr, 0, {std::string("cannot be read: ") + std::strerror(error)}};
   };
   if (path.find('\0') != std::string::npos) return failed(EINVAL);
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -46,7 +46,7 @@ FileContent read_file(const std::string& path) {
   struct stat facts;
   if (fstat(file, &facts) != 0) return failed(errno);
   if (S_ISDIR(facts.st_mode)) return failed(EISDIR);
-  FileContent content{std::unique_ptr<uint8_t[]>(new uint8_t[static_cast<size_t>(facts.st_size)]), 0, ""};
+  FileContent content{std::unique_ptr<uint8_t[]>(new uint8_t[static_cast<size_t>(facts.st_size)]), 0, {}};
   while (content.count < facts.st_size) {
     const ssize_t got =
         read(file, content.bytes.get() + content.count, static_cast<size_t>(facts.st_size - content.count));
@@ -55,7 +55,7 @@ FileContent read_file(const std::string& path) {
     if (got == 0) break;  // it became shorter meanwhile
     content.count += got;
   }
-  content.fault = encoded_image_fault(content.bytes.get(), content.count);
+  content.image = inspect_encoded_image(content.bytes.get(), content.count);
   return content;
 }
 
@@ -68,24 +68,21 @@ py::list read_images(const std::vector<std::string>& paths) {
   }
   py::list result;
   for (FileContent& file : files) {
-    if (!file.fault.empty()) {
-      result.append(py::str(file.fault));
+    if (!file.image.fault.empty()) {
+      result.append(py::str(file.image.fault));
       continue;
     }
     uint8_t* const bytes = file.bytes.release();
     const py::capsule owner(bytes, [](void* owned) { delete[] static_cast<uint8_t*>(owned); });
-    result.append(py::array_t<uint8_t>(static_cast<py::ssize_t>(file.count), bytes, owner));
+    result.append(py::make_tuple(py::array_t<uint8_t>(static_cast<py::ssize_t>(file.count), bytes, owner),
+                                 file.image.height, file.image.width));
   }
   return result;
 }
 
-std::vector<std::string> encoded_image_faults(const std::vector<Bytes>& files) {
-  std::vector<std::pair<const uint8_t*, int64_t>> spans;
-  for (const Bytes& file : files) spans.emplace_back(file.data(), file.size());
-  const py::gil_scoped_release release;
-  std::vector<std::string> faults;
-  for (const auto& [bytes, count] : spans) faults.push_back(encoded_image_fault(bytes, count));
-  return faults;
+py::tuple inspect(const Bytes& file) {
+  const EncodedImage image = inspect_encoded_image(file.data(), file.size());
+  return py::make_tuple(image.fault, image.height, image.width);
 }
 
 void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windows, bool antialias, int threads) {
@@ -116,10 +113,14 @@ void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windo
 }  // namespace
 
 void add_image(py::module_& module) {
-  module.def("encoded_image_faults", encoded_image_faults, py::arg("files"),
-             "What is wrong with the structure of each encoded image (uint8[n]); '' if nothing is.");
-  module.def("read_images", read_images, py::arg("paths"),
-             "Reads files one after the other: of each, uint8[n], or as str what is wrong with it.");
+  module.def(
+      "inspect_encoded_image", inspect, py::arg("file"),
+      "What is wrong with the structure of an encoded image (uint8[n]), '' if nothing is; its height and width in "
+      "pixels, 0 where a decoder must be asked.");
+  module.def(
+      "read_images", read_images, py::arg("paths"),
+      "Reads files one after the other: of each, (uint8[n], height, width) as in inspect_encoded_image, or as str what "
+      "is wrong with it.");
   module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"),
              py::arg("antialias"), py::arg("threads"),
              "Resizes windows int32[n, 4] (y, x, height, width) of n images into output uint8[n, h, w, channels].");

@@ -52,12 +52,13 @@ class Decoder:
             encoded: each uint8 [bytes].
         """
         shapes = self._each(_peek, {"encoded": encoded}, "has a header that DALI does not read")
-        return [self._size(shape) for shape in shapes]
+        return [
+            shape if isinstance(shape, BadImage) else self.checked(int(shape[0]), int(shape[1]))
+            for shape in shapes
+        ]
 
-    def _size(self, shape: Decoded) -> tuple[int, int] | BadImage:
-        if isinstance(shape, BadImage):
-            return shape
-        height, width = int(shape[0]), int(shape[1])
+    def checked(self, height: int, width: int) -> tuple[int, int] | BadImage:
+        """The size, unless it is refused."""
         if height * width > self._max_pixels:
             return BadImage(
                 f"has {height} x {width} pixels, more than the {self._max_pixels:,} of "

@@ -84,7 +84,7 @@ class DevicePixels:
         table = np.array(list(sizes.values()), np.int32).reshape(-1, 2)
         windows = self._geometry.windows(table, ids[list(sizes)], epoch)
         for at, window in zip(sizes, windows, strict=True):
-            batch.files[int(places[at])] = files[at]
+            batch.files[int(places[at])] = files[at].content
             batch.windows[int(places[at])] = window
         return faults
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,21 @@ class BadImage:
     reason: str
 
 
-Encoded = np.ndarray | BadImage
+class EncodedImage(NamedTuple):
+    """A file whose structure is sound.
+
+    Attributes:
+        content: uint8 [bytes].
+        height: pixels, upright; 0 where the decoder must be asked.
+        width: likewise.
+    """
+
+    content: np.ndarray
+    height: int
+    width: int
+
+
+Encoded = EncodedImage | BadImage
 
 
 class Reading:
@@ -32,7 +47,7 @@ class Reading:
         self._parts = parts
 
     def result(self) -> list[Encoded]:
-        """Waits. Each file's bytes, uint8 [bytes], or why it cannot be used; in the order asked."""
+        """Waits. Each file, or why it cannot be used, in the order asked."""
         return [encoded for part in self._parts for encoded in part.result()]
 
 
@@ -59,4 +74,4 @@ class FileReader:
 def read(paths: Sequence[str]) -> list[Encoded]:
     """Reads files, one after the other, and looks at their structure."""
     found = native.core().read_images([os.fsencode(path) for path in paths])
-    return [BadImage(file) if isinstance(file, str) else file for file in found]
+    return [BadImage(file) if isinstance(file, str) else EncodedImage(*file) for file in found]

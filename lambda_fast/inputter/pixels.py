@@ -119,7 +119,7 @@ class DecodedPixels(HostBatches):
         else:
             windows = windows_of(table, places)
         images: dict[int, np.ndarray] = {}
-        decoded = self.decoder().decode([files[i] for i in places], windows)
+        decoded = self.decoder().decode([files[i].content for i in places], windows)
         for place, image in zip(places, decoded, strict=True):
             if isinstance(image, BadImage):
                 faults[place] = image.reason
@@ -129,11 +129,22 @@ class DecodedPixels(HostBatches):
 
     def sizes(self, files: Sequence[Encoded]) -> tuple[dict[int, tuple[int, int]], Faults]:
         """By place: height and width of the images, and what is wrong with those without."""
-        faults = {i: file.reason for i, file in enumerate(files) if isinstance(file, BadImage)}
-        places = [i for i in range(len(files)) if i not in faults]
+        decoder = self.decoder()
+        found: dict[int, tuple[int, int] | BadImage] = {}
+        unknown = []
+        for place, file in enumerate(files):
+            if isinstance(file, BadImage):
+                found[place] = file
+            elif file.height and file.width:
+                found[place] = decoder.checked(file.height, file.width)
+            else:
+                unknown.append(place)
+        asked = decoder.sizes([files[place].content for place in unknown])
+        found.update(zip(unknown, asked, strict=True))
         sizes: dict[int, tuple[int, int]] = {}
-        found = self.decoder().sizes([files[i] for i in places])
-        for place, size in zip(places, found, strict=True):
+        faults: Faults = {}
+        for place in sorted(found):
+            size = found[place]
             if isinstance(size, BadImage):
                 faults[place] = size.reason
             else:

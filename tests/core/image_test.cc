@@ -90,7 +90,7 @@ void test_structure() {
       for (int64_t length = 0; length < 80; ++length) {
         auto file = noise(length, key);
         for (int64_t i = 0; i < length && i < static_cast<int64_t>(beginning.size()); ++i) file[i] = beginning[i];
-        const std::string fault = encoded_image_fault(file.get(), length);
+        const std::string fault = inspect_encoded_image(file.get(), length).fault;
         check(length > 0 || fault == "is empty", "no bytes are no image");
       }
     }
