@@ -104,7 +104,7 @@ def test_a_model_dir_in_use(tmp_path):
         ("callback.names=train_los", "[callback] expected one of train_accuracy"),
         (
             "inputter.dataset=mnist",
-            "[data] expected one of cifar10, folder, imagenet; found 'mnist'",
+            "[data] expected one of cifar10; found 'mnist'",
         ),
         ("augmenter.width=80", "[augment] expected a crop of at most 40x40"),
         ("augmenter.height=40", "expected a crop of at most 32x32"),
