@@ -30,7 +30,7 @@ void each(const char* where, const ffi::RemainingArgs& inputs, const ffi::Remain
           outputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto input = inputs.get<ffi::AnyBuffer>(i);
-    const auto output = outputs.get<ffi::AnyBuffer>(i);
+    auto output = outputs.get<ffi::AnyBuffer>(i);
     require(input.has_value() && output.has_value(), where, "expected buffers; found something else at ", i);
     const ffi::AnyBuffer result = **output;
     require(input->element_type() == result.element_type() && extents(*input) == extents(result), where,
