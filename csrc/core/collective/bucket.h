@@ -41,6 +41,17 @@ class Bucket {
   // The type in which values travel: that of all pieces, or float32 for a mixed list. Sums are float32 in any case.
   ValueType wire() const { return wire_; }
 
+  // A number that differs where counts, types or their order do, so that ranks can compare their calls.
+  uint64_t layout() const {
+    uint64_t hash = 14695981039346656037u;  // FNV-1a
+    for (const Piece& piece : pieces_) {
+      for (const uint64_t word : {static_cast<uint64_t>(piece.count), static_cast<uint64_t>(piece.type)}) {
+        hash = (hash ^ word) * 1099511628211u;
+      }
+    }
+    return hash;
+  }
+
   // Writes values [begin, end) of the bucket as `wire` to `out`.
   void pack(void* out, int64_t begin, int64_t end, ValueType wire) const {
     std::memset(out, 0, (end - begin) * size_of(wire));
@@ -91,17 +102,24 @@ class Bucket {
   ValueType wire_;
 };
 
-// One rank's values of a sum: float32 sums in the order of the ranks, so that nobody's timing changes a bit; divided
-// and rounded once.
+// Where round [begin, end) is summed by `ranks` ranks, rank r sums values [r * part, (r + 1) * part) of it, as far as
+// there are any: multiples of the alignment, so that no two ranks write into one cache line.
+inline int64_t part_of(int64_t values, int ranks) {
+  constexpr int64_t kAlignment = Bucket::kAlignment;
+  return (values / kAlignment + ranks - 1) / ranks * kAlignment;
+}
+
+// One rank's part of a sum: float32 sums in the order of the ranks, so that nobody's timing changes a bit; divided
+// and rounded once. Rank r's values lie at `first + r * stride`; `out` may be one of them.
 template <class Wire>
-void sum_in_order(Wire* out, const std::vector<const Wire*>& ranks, int64_t count, float divisor) {
+void sum_in_order(Wire* out, const Wire* first, int64_t stride, int ranks, int64_t count, float divisor) {
   constexpr int64_t kBlock = 1024;
   float sum[kBlock];
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t size = std::min(kBlock, count - begin);
-    for (int64_t i = 0; i < size; ++i) sum[i] = widened(ranks[0][begin + i]);
-    for (size_t rank = 1; rank < ranks.size(); ++rank) {
-      const Wire* values = ranks[rank] + begin;
+    for (int64_t i = 0; i < size; ++i) sum[i] = widened(first[begin + i]);
+    for (int rank = 1; rank < ranks; ++rank) {
+      const Wire* const values = first + rank * stride + begin;
       for (int64_t i = 0; i < size; ++i) sum[i] += widened(values[i]);
     }
     for (int64_t i = 0; i < size; ++i) narrow(sum[i] / divisor, out + begin + i);

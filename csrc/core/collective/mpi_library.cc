@@ -42,6 +42,8 @@ MpiLibrary::MpiLibrary(const std::string& path) {
   find(library, path, "MPI_Comm_split_type", &comm_split_type);
   find(library, path, "MPI_Comm_set_errhandler", &comm_set_errhandler);
   find(library, path, "MPI_Allreduce", &all_reduce);
+  find(library, path, "MPI_Alltoall", &all_to_all);
+  find(library, path, "MPI_Allgather", &all_gather);
   find(library, path, "MPI_Bcast", &bcast);
   find(library, path, "MPI_Barrier", &barrier);
   find(library, path, "MPI_Error_string", &error_string);

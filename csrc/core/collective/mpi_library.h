@@ -17,6 +17,8 @@ struct MpiLibrary {
   decltype(&MPI_Comm_split_type) comm_split_type;
   decltype(&MPI_Comm_set_errhandler) comm_set_errhandler;
   decltype(&MPI_Allreduce) all_reduce;
+  decltype(&MPI_Alltoall) all_to_all;
+  decltype(&MPI_Allgather) all_gather;
   decltype(&MPI_Bcast) bcast;
   decltype(&MPI_Barrier) barrier;
   decltype(&MPI_Error_string) error_string;

@@ -57,16 +57,42 @@ NodeMemory::NodeMemory(int file, int rank, int ranks) : rank_(rank), ranks_(rank
 
 NodeMemory::~NodeMemory() { munmap(shared_, bytes(ranks_)); }
 
-char* NodeMemory::values(int rank) { return slots_ + (2 * rank + round_ % 2) * kSlotBytes; }
+char* NodeMemory::values(int rank) { return slots_ + ((round_ % 2) * (ranks_ + 1) + rank) * kSlotBytes; }
 
 char* NodeMemory::sums() { return values(ranks_); }
+
+void NodeMemory::begin() {
+  if (shared_->aborted.load(std::memory_order_relaxed) != 0) {
+    fail(ErrorKind::kInternal, "collective", "expected a run that goes on, found one that was ended");
+  }
+  ++round_;
+}
+
+void NodeMemory::publish(const Call& call) {
+  published(rank_).meaning.store(call.meaning, std::memory_order_relaxed);
+  advance(published(rank_));
+  for (int i = 1; i < ranks_; ++i) {
+    const int rank = (rank_ + i) % ranks_;
+    wait_for(published(rank), call);
+    if (published(rank).meaning.load(std::memory_order_relaxed) == call.meaning) continue;
+    abort();
+    fail(ErrorKind::kInvalidArgument, call.what, "expected the same call with the same shapes and types on all ",
+         ranks_, " ranks, found another on rank ", rank, " than on rank ", rank_,
+         ". Ranks must run the same program on the same versions");
+  }
+}
+
+void NodeMemory::finish(const Call& call) {
+  advance(reduced(rank_));
+  for (int i = 1; i < ranks_; ++i) wait_for(reduced((rank_ + i) % ranks_), call);
+}
 
 void NodeMemory::advance(Counter& counter) {
   counter.value.store(round_);
   if (counter.sleepers.load() > 0) futex(&counter.value, FUTEX_WAKE, INT32_MAX, nullptr);
 }
 
-void NodeMemory::wait_for(Counter& counter) {
+void NodeMemory::wait_for(Counter& counter, const Call& call) {
   for (int i = 0; i < spins_; ++i) {
     if (reached(counter.value.load(std::memory_order_acquire), round_)) return;
 #if defined(__x86_64__)
@@ -81,66 +107,53 @@ void NodeMemory::wait_for(Counter& counter) {
     counter.sleepers.fetch_sub(1);
     if (reached(counter.value.load(), round_)) return;
     if (shared_->aborted.load() != 0) {
-      fail(ErrorKind::kInternal, "all_reduce", "expected all ", ranks_, " ranks, found that the run was ended");
+      fail(ErrorKind::kInternal, call.what, "expected all ", ranks_, " ranks, found that the run was ended");
     }
   }
 }
 
-void NodeMemory::wait_for_all(Counter& (NodeMemory::*which)(int)) {
-  for (int i = 1; i < ranks_; ++i) wait_for((this->*which)((rank_ + i) % ranks_));
-}
-
 void NodeMemory::all_reduce(const Bucket& bucket, Reduction reduction) {
+  const Call call{"all_reduce", bucket.layout() * 8 + (reduction == Reduction::kMean ? 1 : 0)};
   const ValueType wire = bucket.wire();
   const float divisor = reduction == Reduction::kMean ? static_cast<float>(ranks_) : 1.0f;
-  for (int64_t begin = 0; begin < bucket.size(); begin += kRoundValues) {
-    const int64_t end = std::min(bucket.size(), begin + kRoundValues);
-    // Multiples of the alignment, so that no two ranks write into one cache line.
-    const int64_t part = ((end - begin) / Bucket::kAlignment + ranks_ - 1) / ranks_ * Bucket::kAlignment;
-    const int64_t first = std::min(end - begin, rank_ * part), last = std::min(end - begin, first + part);
-    ++round_;
-    bucket.pack(values(rank_), begin, end, wire);
-    advance(published(rank_));
-    wait_for_all(&NodeMemory::published);
+  for (int64_t from = 0; from < bucket.size(); from += kRoundValues) {
+    const int64_t to = std::min(bucket.size(), from + kRoundValues);
+    const int64_t part = part_of(to - from, ranks_);
+    const int64_t first = std::min(to - from, rank_ * part), last = std::min(to - from, first + part);
+    begin();
+    bucket.pack(values(rank_), from, to, wire);
+    publish(call);
     with_type(wire, [&](auto type) {
       using Wire = decltype(type);
-      std::vector<const Wire*> ranks;
-      for (int r = 0; r < ranks_; ++r) ranks.push_back(reinterpret_cast<const Wire*>(values(r)) + first);
-      sum_in_order(reinterpret_cast<Wire*>(sums()) + first, ranks, last - first, divisor);
+      sum_in_order(reinterpret_cast<Wire*>(sums()) + first, reinterpret_cast<const Wire*>(values(0)) + first,
+                   kSlotBytes / static_cast<int64_t>(sizeof(Wire)), ranks_, last - first, divisor);
     });
-    advance(reduced(rank_));
-    wait_for_all(&NodeMemory::reduced);
-    bucket.unpack(sums(), begin, end, wire);
+    finish(call);
+    bucket.unpack(sums(), from, to, wire);
   }
 }
 
 void NodeMemory::broadcast(const std::vector<Bytes>& parts, int root) {
   for (const Bytes& part : parts) {
-    for (int64_t begin = 0; begin < part.size; begin += kSlotBytes) {
-      const char* const input = static_cast<const char*>(part.input) + begin;
-      char* const output = static_cast<char*>(part.output) + begin;
-      const int64_t size = std::min(kSlotBytes, part.size - begin);
-      ++round_;
-      if (rank_ == root) {
-        std::memcpy(values(root), input, size);
-        advance(published(root));
-        if (input != output) std::memcpy(output, input, size);
-      } else {
-        wait_for(published(root));
-        std::memcpy(output, values(root), size);
-        advance(published(rank_));
-      }
-      advance(reduced(rank_));
-      wait_for_all(&NodeMemory::reduced);  // the slot is free again
+    const Call call{"broadcast", (static_cast<uint64_t>(part.size) << 20 | static_cast<uint64_t>(root)) * 8 + 2};
+    for (int64_t from = 0; from < part.size; from += kSlotBytes) {
+      const char* const input = static_cast<const char*>(part.input) + from;
+      char* const output = static_cast<char*>(part.output) + from;
+      const int64_t size = std::min(kSlotBytes, part.size - from);
+      begin();
+      if (rank_ == root) std::memcpy(values(root), input, size);
+      publish(call);
+      if (rank_ != root || input != output) std::memcpy(output, values(root), size);
+      finish(call);
     }
   }
 }
 
 void NodeMemory::barrier() {
-  ++round_;
-  advance(published(rank_));
-  advance(reduced(rank_));
-  wait_for_all(&NodeMemory::reduced);
+  const Call call{"barrier", 3};
+  begin();
+  publish(call);
+  finish(call);
 }
 
 void NodeMemory::abort() { shared_->aborted.store(1); }

@@ -34,10 +34,16 @@ class NodeMemory {
   void abort();
 
  private:
+  // What a rank calls; all must call the same.
+  struct Call {
+    const char* what;
+    uint64_t meaning;
+  };
   // Counts rounds; whoever waits for it sleeps on it.
   struct alignas(64) Counter {
     std::atomic<uint32_t> value;
     std::atomic<uint32_t> sleepers;
+    std::atomic<uint64_t> meaning;  // of the call that the round belongs to
   };
   struct Shared {
     alignas(64) std::atomic<uint32_t> aborted;
@@ -48,9 +54,12 @@ class NodeMemory {
   Counter& reduced(int rank) { return counters_[2 * rank + 1]; }
   char* values(int rank);
   char* sums();
+  // The three steps of a round: what this rank writes is there, every rank's is; every rank has read or summed it.
+  void begin();
+  void publish(const Call& call);
+  void finish(const Call& call);
   void advance(Counter& counter);
-  void wait_for(Counter& counter);
-  void wait_for_all(Counter& (NodeMemory::*which)(int));
+  void wait_for(Counter& counter, const Call& call);
 
   const int rank_, ranks_;
   int spins_;
