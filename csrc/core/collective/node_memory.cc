@@ -61,11 +61,21 @@ char* NodeMemory::values(int rank) { return slots_ + ((round_ % 2) * (ranks_ + 1
 
 char* NodeMemory::sums() { return values(ranks_); }
 
-void NodeMemory::begin() {
-  if (shared_->aborted.load(std::memory_order_relaxed) != 0) {
-    fail(ErrorKind::kInternal, "collective", "expected a run that goes on, found one that was ended");
-  }
+void NodeMemory::begin(const Call& call) {
+  require_going(call);
   ++round_;
+}
+
+void NodeMemory::require_going(const Call& call) {
+  switch (static_cast<State>(shared_->state.load(std::memory_order_relaxed))) {
+    case State::kGoing:
+      return;
+    case State::kEnded:
+      fail(ErrorKind::kInternal, call.what, "expected all ", ranks_, " ranks, found that the run was ended");
+    case State::kDiffers:
+      fail(ErrorKind::kInvalidArgument, call.what, "expected the same call with the same shapes and types on all ",
+           ranks_, " ranks, found different ones. Ranks must run the same program on the same versions");
+  }
 }
 
 void NodeMemory::publish(const Call& call) {
@@ -75,10 +85,8 @@ void NodeMemory::publish(const Call& call) {
     const int rank = (rank_ + i) % ranks_;
     wait_for(published(rank), call);
     if (published(rank).meaning.load(std::memory_order_relaxed) == call.meaning) continue;
-    abort();
-    fail(ErrorKind::kInvalidArgument, call.what, "expected the same call with the same shapes and types on all ",
-         ranks_, " ranks, found another on rank ", rank, " than on rank ", rank_,
-         ". Ranks must run the same program on the same versions");
+    shared_->state.store(static_cast<uint32_t>(State::kDiffers));
+    require_going(call);
   }
 }
 
@@ -106,9 +114,7 @@ void NodeMemory::wait_for(Counter& counter, const Call& call) {
     if (!reached(seen, round_)) futex(&counter.value, FUTEX_WAIT, seen, &nap);
     counter.sleepers.fetch_sub(1);
     if (reached(counter.value.load(), round_)) return;
-    if (shared_->aborted.load() != 0) {
-      fail(ErrorKind::kInternal, call.what, "expected all ", ranks_, " ranks, found that the run was ended");
-    }
+    require_going(call);
   }
 }
 
@@ -120,7 +126,7 @@ void NodeMemory::all_reduce(const Bucket& bucket, Reduction reduction) {
     const int64_t to = std::min(bucket.size(), from + kRoundValues);
     const int64_t part = part_of(to - from, ranks_);
     const int64_t first = std::min(to - from, rank_ * part), last = std::min(to - from, first + part);
-    begin();
+    begin(call);
     bucket.pack(values(rank_), from, to, wire);
     publish(call);
     with_type(wire, [&](auto type) {
@@ -140,7 +146,7 @@ void NodeMemory::broadcast(const std::vector<Bytes>& parts, int root) {
       const char* const input = static_cast<const char*>(part.input) + from;
       char* const output = static_cast<char*>(part.output) + from;
       const int64_t size = std::min(kSlotBytes, part.size - from);
-      begin();
+      begin(call);
       if (rank_ == root) std::memcpy(values(root), input, size);
       publish(call);
       if (rank_ != root || input != output) std::memcpy(output, values(root), size);
@@ -151,11 +157,11 @@ void NodeMemory::broadcast(const std::vector<Bytes>& parts, int root) {
 
 void NodeMemory::barrier() {
   const Call call{"barrier", 3};
-  begin();
+  begin(call);
   publish(call);
   finish(call);
 }
 
-void NodeMemory::abort() { shared_->aborted.store(1); }
+void NodeMemory::abort() { shared_->state.store(static_cast<uint32_t>(State::kEnded)); }
 
 }  // namespace lambda_fast

@@ -45,8 +45,9 @@ class NodeMemory {
     std::atomic<uint32_t> sleepers;
     std::atomic<uint64_t> meaning;  // of the call that the round belongs to
   };
+  enum class State : uint32_t { kGoing, kEnded, kDiffers };
   struct Shared {
-    alignas(64) std::atomic<uint32_t> aborted;
+    alignas(64) std::atomic<uint32_t> state;
   };
 
   static int64_t bytes(int ranks);
@@ -55,9 +56,11 @@ class NodeMemory {
   char* values(int rank);
   char* sums();
   // The three steps of a round: what this rank writes is there, every rank's is; every rank has read or summed it.
-  void begin();
+  void begin(const Call& call);
   void publish(const Call& call);
   void finish(const Call& call);
+  // Throws when the run was ended, or ranks called different things.
+  void require_going(const Call& call);
   void advance(Counter& counter);
   void wait_for(Counter& counter, const Call& call);
 
