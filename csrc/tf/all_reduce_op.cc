@@ -22,10 +22,13 @@ absl::Status outputs_like_inputs(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-// Stateful: neither dropped, nor merged with another, nor folded.
+// Stateful: neither dropped, nor merged with another, nor folded. The ticket of one is the `next` of the one before, so
+// that XLA, which knows data alone, runs them in one order on all ranks; its value means nothing.
 REGISTER_OP("LambdaFast>AllReduce")
     .Input("inputs: T")
+    .Input("ticket: float")
     .Output("outputs: T")
+    .Output("next: float")
     .Attr("T: list({float, bfloat16, half}) >= 1")
     .Attr("mean: bool = true")
     .SetIsStateful()
@@ -33,7 +36,9 @@ REGISTER_OP("LambdaFast>AllReduce")
 
 REGISTER_OP("LambdaFast>Broadcast")
     .Input("inputs: T")
+    .Input("ticket: float")
     .Output("outputs: T")
+    .Output("next: float")
     .Attr("T: list({float, bfloat16, half, double, int32, int64, bool, uint8}) >= 1")
     .Attr("root: int = 0")
     .SetIsStateful()
@@ -46,10 +51,12 @@ ValueType value_type(const Tensor& tensor) {
 
 // Outputs are inputs' own buffers where nobody else reads those.
 absl::Status allocate(OpKernelContext* c, std::vector<Tensor*>* outputs) {
-  outputs->resize(c->num_inputs());
-  for (int i = 0; i < c->num_inputs(); ++i) {
+  const int count = c->num_inputs() - 1;
+  outputs->resize(count);
+  for (int i = 0; i < count; ++i) {
     TF_RETURN_IF_ERROR(c->forward_input_or_allocate_output({i}, i, c->input(i).shape(), &(*outputs)[i]));
   }
+  c->set_output(count, c->input(count));
   return absl::OkStatus();
 }
 
@@ -57,7 +64,7 @@ absl::Status all_reduce(OpKernelContext* c, Communicator& world, bool mean, cons
   std::vector<Tensor*> outputs;
   TF_RETURN_IF_ERROR(allocate(c, &outputs));
   std::vector<Piece> pieces;
-  for (int i = 0; i < c->num_inputs(); ++i) {
+  for (int i = 0; i + 1 < c->num_inputs(); ++i) {
     const Tensor& input = c->input(i);
     pieces.push_back({input.data(), outputs[i]->data(), input.NumElements(), value_type(input)});
   }
@@ -69,7 +76,7 @@ absl::Status broadcast(OpKernelContext* c, Communicator& world, int root, const 
   std::vector<Tensor*> outputs;
   TF_RETURN_IF_ERROR(allocate(c, &outputs));
   std::vector<Bytes> parts;
-  for (int i = 0; i < c->num_inputs(); ++i) {
+  for (int i = 0; i + 1 < c->num_inputs(); ++i) {
     parts.push_back({c->input(i).data(), outputs[i]->data(), static_cast<int64_t>(c->input(i).TotalBytes())});
   }
   return guarded([&] { world.broadcast(parts, root, context); });
@@ -122,9 +129,13 @@ class BroadcastGpuOp : public BroadcastOp {
 };
 
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>AllReduce").Device(tensorflow::DEVICE_CPU), AllReduceCpuOp);
-REGISTER_KERNEL_BUILDER(Name("LambdaFast>AllReduce").Device(tensorflow::DEVICE_GPU), AllReduceGpuOp);
+REGISTER_KERNEL_BUILDER(
+    Name("LambdaFast>AllReduce").Device(tensorflow::DEVICE_GPU).HostMemory("ticket").HostMemory("next"),
+    AllReduceGpuOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Broadcast").Device(tensorflow::DEVICE_CPU), BroadcastCpuOp);
-REGISTER_KERNEL_BUILDER(Name("LambdaFast>Broadcast").Device(tensorflow::DEVICE_GPU), BroadcastGpuOp);
+REGISTER_KERNEL_BUILDER(
+    Name("LambdaFast>Broadcast").Device(tensorflow::DEVICE_GPU).HostMemory("ticket").HostMemory("next"),
+    BroadcastGpuOp);
 
 }  // namespace
 }  // namespace lambda_fast

@@ -23,12 +23,14 @@ ValueType value_type(const ffi::AnyBuffer& buffer) {
   }
 }
 
-// Calls body(input, output) for each operand and its result, which are alike.
+// Calls body(input, output) for each operand and its result, which are alike. The last ones are tickets, of which only
+// the order counts that they give to XLA.
 template <class Body>
 void each(const char* where, const ffi::RemainingArgs& inputs, const ffi::RemainingRets& outputs, Body&& body) {
-  require(inputs.size() == outputs.size(), where, "expected a result for each of ", inputs.size(), " operands; found ",
+  require(inputs.size() == outputs.size() && inputs.size() > 0, where,
+          "expected tensors and a ticket, and a result for ", "each of ", inputs.size(), " operands; found ",
           outputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
+  for (size_t i = 0; i + 1 < inputs.size(); ++i) {
     const auto input = inputs.get<ffi::AnyBuffer>(i);
     auto output = outputs.get<ffi::AnyBuffer>(i);
     require(input.has_value() && output.has_value(), where, "expected buffers; found something else at ", i);

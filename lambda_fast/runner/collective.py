@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lambda_fast import native
 from lambda_fast.errors import UserError
@@ -108,6 +108,20 @@ def leave() -> None:
     native.core().leave_world()
 
 
+def _in_order(
+    op: Callable[..., Any], tensors: list[tf.Tensor], **attributes: Any
+) -> list[tf.Tensor]:
+    """Calls the op behind the last one of the same graph, which XLA would not keep in order."""
+    import tensorflow as tf
+
+    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    ticket = getattr(graph, "_lambda_fast_ticket", None)
+    outputs, following = op(tensors, tf.zeros([]) if ticket is None else ticket, **attributes)
+    if graph is not None:
+        graph._lambda_fast_ticket = following
+    return list(outputs)
+
+
 def all_reduce(tensors: Sequence[tf.Tensor], mean: bool = True) -> list[tf.Tensor]:
     """Each tensor's sum or mean over all ranks: the same bits on every rank, in one operation.
 
@@ -124,7 +138,7 @@ def all_reduce(tensors: Sequence[tf.Tensor], mean: bool = True) -> list[tf.Tenso
     tensors = list(tensors)
     if not tensors or world().ranks == 1:
         return tensors
-    return list(native.ops().lambda_fast_all_reduce(tensors, mean=mean))
+    return _in_order(native.ops().lambda_fast_all_reduce, tensors, mean=mean)
 
 
 def broadcast(tensors: Sequence[tf.Tensor], root: int = 0) -> list[tf.Tensor]:
@@ -146,4 +160,4 @@ def broadcast(tensors: Sequence[tf.Tensor], root: int = 0) -> list[tf.Tensor]:
         raise CollectiveError(f"[broadcast] expected a rank below {here.ranks}, found root {root}")
     if not tensors or here.ranks == 1:
         return tensors
-    return list(native.ops().lambda_fast_broadcast(tensors, root=root))
+    return _in_order(native.ops().lambda_fast_broadcast, tensors, root=root)
