@@ -37,6 +37,7 @@ class CMakeBuild(build_ext):
                 f"-DLAMBDA_FAST_OUTPUT={output}",
                 f"-DLAMBDA_FAST_TF={choice('LAMBDA_FAST_TF', 'ON', ('ON', 'OFF'))}",
                 f"-DLAMBDA_FAST_ONEDNN={onednn}",
+                f"-DLAMBDA_FAST_MPI={choice('LAMBDA_FAST_MPI', 'AUTO', ('AUTO', 'ON', 'OFF'))}",
                 f"-DLAMBDA_FAST_CUDA={choice('LAMBDA_FAST_CUDA', 'AUTO', ('AUTO', 'ON', 'OFF'))}",
             ],
             check=True,

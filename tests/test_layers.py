@@ -54,6 +54,14 @@ def test_only_its_twin_sees_onednn():
                 assert file.parent.name == "nn" and "onednn" in file.stem, f"{file} includes {name}"
 
 
+def test_only_their_files_see_mpi_and_nccl():
+    for layer in ALLOWED:
+        for file, name in includes(layer):
+            if name in ("mpi_abi.h", "nccl.h"):
+                expected = name.removesuffix("_abi.h").removesuffix(".h")
+                assert file.parent.name == "collective" and file.stem.startswith(expected), file
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -69,6 +77,7 @@ def test_only_its_twin_sees_onednn():
         "lambda_fast.data.splits",
         "lambda_fast.inputter.order",
         "lambda_fast.augmenter.augment",
+        "lambda_fast.runner.collective",
     ],
 )
 def test_importing_leaves_tensorflow_alone(module):

@@ -25,7 +25,11 @@ void add_ffi(py::module_& module) {
         host[kBatchNormTarget] = capsule_of(lf_batch_norm_host);
         host[kBatchNormInferenceTarget] = capsule_of(lf_batch_norm_inference_host);
         host[kBatchNormGradTarget] = capsule_of(lf_batch_norm_grad_host);
+        host[kAllReduceTarget] = capsule_of(lf_all_reduce_host);
+        host[kBroadcastTarget] = capsule_of(lf_broadcast_host);
         cuda[kAugmentTarget] = capsule_of(lf_augment_cuda);
+        cuda[kAllReduceTarget] = capsule_of(lf_all_reduce_cuda);
+        cuda[kBroadcastTarget] = capsule_of(lf_broadcast_cuda);
         handlers["cpu"] = host;
         handlers["CUDA"] = cuda;
         return handlers;

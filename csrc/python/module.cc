@@ -36,5 +36,6 @@ PYBIND11_MODULE(_core, module) {
   lambda_fast::add_random(module);
   lambda_fast::add_augment(module);
   lambda_fast::add_image(module);
+  lambda_fast::add_collective(module);
   lambda_fast::add_ffi(module);
 }

@@ -34,6 +34,10 @@ XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DBackpropFilterTarget, 
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormTarget, "Host", lf_batch_norm_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormInferenceTarget, "Host", lf_batch_norm_inference_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormGradTarget, "Host", lf_batch_norm_grad_host);
+XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kAllReduceTarget, "Host", lf_all_reduce_host);
+XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kAllReduceTarget, "CUDA", lf_all_reduce_cuda);
+XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBroadcastTarget, "Host", lf_broadcast_host);
+XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBroadcastTarget, "CUDA", lf_broadcast_cuda);
 
 // Writes a spec as the MLIR dictionary in which a typed custom call carries its attributes.
 class ToMlir {
@@ -105,9 +109,9 @@ struct Operands {
 };
 
 xla::XlaOp custom_call(tensorflow::XlaOpKernelContext* c, const char* target, const Operands& operands,
-                       const xla::Shape& result, const std::string& attributes) {
+                       const xla::Shape& result, const std::string& attributes, bool has_side_effect = false) {
   return xla::CustomCallWithLayout(c->builder(), target, operands.values, result, operands.shapes, attributes,
-                                   /*has_side_effect=*/false, /*output_operand_aliasing=*/{}, /*literal=*/nullptr,
+                                   has_side_effect, /*output_operand_aliasing=*/{}, /*literal=*/nullptr,
                                    xla::CustomCallSchedule::SCHEDULE_NONE,
                                    xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
 }
@@ -271,6 +275,48 @@ class BatchNormGradXlaOp : public BatchNormXlaKernel {
   }
 };
 
+// A collective: results like operands. Its side effect keeps XLA from dropping, merging or repeating the call, which
+// the other ranks wait for.
+class CollectiveXlaOp : public tensorflow::XlaOpKernel {
+ public:
+  CollectiveXlaOp(tensorflow::OpKernelConstruction* c, const char* target, std::string attributes)
+      : XlaOpKernel(c), target_(target), attributes_(std::move(attributes)) {}
+  void Compile(tensorflow::XlaOpKernelContext* c) override {
+    OP_REQUIRES_OK(c, guarded([&] {
+                     const Operands in(c, target_);
+                     const xla::XlaOp all = custom_call(c, target_, in, xla::ShapeUtil::MakeTupleShape(in.shapes),
+                                                        attributes_, /*has_side_effect=*/true);
+                     for (int i = 0; i < c->num_inputs(); ++i) c->SetOutput(i, xla::GetTupleElement(all, i));
+                   }));
+  }
+
+ protected:
+  template <class Value>
+  static Value attribute(tensorflow::OpKernelConstruction* c, const char* name) {
+    Value value{};
+    const absl::Status found = c->GetAttr(name, &value);
+    if (!found.ok()) c->CtxFailure(found);
+    return value;
+  }
+
+ private:
+  const char* const target_;
+  const std::string attributes_;
+};
+
+class AllReduceXlaOp : public CollectiveXlaOp {
+ public:
+  explicit AllReduceXlaOp(tensorflow::OpKernelConstruction* c)
+      : CollectiveXlaOp(c, kAllReduceTarget,
+                        std::string("{mean = ") + (attribute<bool>(c, "mean") ? "true" : "false") + "}") {}
+};
+
+class BroadcastXlaOp : public CollectiveXlaOp {
+ public:
+  explicit BroadcastXlaOp(tensorflow::OpKernelConstruction* c)
+      : CollectiveXlaOp(c, kBroadcastTarget, "{root = " + std::to_string(attribute<int32_t>(c, "root")) + " : i32}") {}
+};
+
 // Plain kernels of XLA's compilation devices, not REGISTER_XLA_OP: its registry is read once, when TensorFlow starts
 // its first device, and an op library that is loaded after the first op of a program would come too late.
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_CPU_XLA_JIT), AugmentXlaOp);
@@ -284,6 +330,10 @@ REGISTER_KERNEL_BUILDER(Name("LambdaFast>BatchNorm").Device(tensorflow::DEVICE_C
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>BatchNormInference").Device(tensorflow::DEVICE_CPU_XLA_JIT),
                         BatchNormInferenceXlaOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>BatchNormGrad").Device(tensorflow::DEVICE_CPU_XLA_JIT), BatchNormGradXlaOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>AllReduce").Device(tensorflow::DEVICE_CPU_XLA_JIT), AllReduceXlaOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>AllReduce").Device(tensorflow::DEVICE_GPU_XLA_JIT), AllReduceXlaOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Broadcast").Device(tensorflow::DEVICE_CPU_XLA_JIT), BroadcastXlaOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Broadcast").Device(tensorflow::DEVICE_GPU_XLA_JIT), BroadcastXlaOp);
 
 }  // namespace
 }  // namespace lambda_fast

@@ -39,3 +39,14 @@ extern "C" LF_EXPORT XLA_FFI_Error* lf_batch_norm_inference_host(XLA_FFI_CallFra
 // dy, x, y T[..., c], scale, mean, variance f32[c] -> dx as x, dscale f32[c], doffset f32[c] and, or not, dresidual.
 inline constexpr char kBatchNormGradTarget[] = "lf_batch_norm_grad";
 extern "C" LF_EXPORT XLA_FFI_Error* lf_batch_norm_grad_host(XLA_FFI_CallFrame* call_frame);
+
+// Any number of tensors, each f32, bf16 or f16, and a ticket f32[] -> the same, the sum or mean of each over all ranks,
+// and the ticket of the next collective: data that orders them. Attribute: mean i1.
+inline constexpr char kAllReduceTarget[] = "lf_all_reduce";
+extern "C" LF_EXPORT XLA_FFI_Error* lf_all_reduce_host(XLA_FFI_CallFrame* call_frame);
+extern "C" LF_EXPORT XLA_FFI_Error* lf_all_reduce_cuda(XLA_FFI_CallFrame* call_frame);
+
+// Any number of tensors and a ticket -> those of the root, and a ticket. Attribute: root s32.
+inline constexpr char kBroadcastTarget[] = "lf_broadcast";
+extern "C" LF_EXPORT XLA_FFI_Error* lf_broadcast_host(XLA_FFI_CallFrame* call_frame);
+extern "C" LF_EXPORT XLA_FFI_Error* lf_broadcast_cuda(XLA_FFI_CallFrame* call_frame);

@@ -1,4 +1,4 @@
-"""A build without TensorFlow, CUDA and oneDNN works alone, and says what it lacks."""
+"""A build without TensorFlow, CUDA, oneDNN and MPI works alone, and says what it lacks."""
 
 import importlib.util
 import subprocess
@@ -25,6 +25,16 @@ except RuntimeError as error:
     assert "[augment] expected a build with CUDA" in str(error), error
 else:
     raise AssertionError("a build without CUDA must say so")
+ones = np.ones(3, np.float32)
+_core.all_reduce([ones])
+assert _core.world()["through"] == "solo" and ones.sum() == 3
+for mpi, nccl, remedy in (("libmpi_abi.so.1", "", "mpich"), ("", "libnccl.so.2", "nvidia-nccl")):
+    try:
+        _core.join_world(mpi, nccl)
+    except RuntimeError as error:
+        assert "expected a build with" in str(error) and remedy in str(error), error
+    else:
+        raise AssertionError("a build without MPI and NCCL must say so")
 """
 
 
@@ -35,7 +45,7 @@ else:
 def test_the_rest_builds_and_works(tmp_path):
     configure = [
         *("cmake", "-S", ROOT, "-B", tmp_path / "build", "-G", "Ninja"),
-        *("-DLAMBDA_FAST_TF=OFF", "-DLAMBDA_FAST_CUDA=OFF", "-DLAMBDA_FAST_ONEDNN=OFF"),
+        *(f"-DLAMBDA_FAST_{part}=OFF" for part in ("TF", "CUDA", "ONEDNN", "MPI")),
         f"-DPython_EXECUTABLE={sys.executable}",
         f"-DLAMBDA_FAST_OUTPUT={tmp_path / 'out'}",
     ]

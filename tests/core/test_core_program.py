@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ["core_test", "nn_test", "image_test"]
+PROGRAMS = ["core_test", "nn_test", "image_test", "collective_test"]
 
 
 def cpu_has(flag):

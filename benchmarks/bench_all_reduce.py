@@ -1,0 +1,131 @@
+"""Sums among ranks, 4 KB to 256 MB, beside raw MPI, TensorFlow's ring and a parameter server.
+
+Bandwidths are nccl-tests': algorithm = bytes / time, bus = algorithm · 2 (ranks - 1) / ranks. The
+ranks are processes of their own, so the table is made from what they print.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.metadata import files
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from benchmarks.interleave import PACES, Samples, System, mode
+from benchmarks.quiet import Watch
+from lambda_fast.runner import collective
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = {"full": [1 << power for power in range(12, 29, 2)], "quick": [1 << 12, 1 << 16, 1 << 24]}
+BLOCK = {"full": 0.3, "quick": 0.1}
+SYSTEMS = ("lambda_fast", "mpi_all_reduce", "parameter_server", "tf_ring")
+REPORTED = 1 << 24
+SECONDS = 600
+
+
+@pytest.fixture(scope="module", params=[2, 4], ids="{}ranks".format)
+def measured(request: pytest.FixtureRequest) -> tuple[int, dict[int, dict[str, Samples]]]:
+    ranks = request.param
+    rounds = 1 if request.config.getoption("benchmark_disable") else PACES[mode()].rounds
+    arguments = [str(rounds), str(BLOCK[mode()]), *map(str, SIZES[mode()])]
+    with Watch() as watch:
+        lines = list(_ranks(ranks, arguments))
+        if ranks == 2:
+            lines += _tf_ring(ranks, arguments)
+    found: dict[int, dict[str, Samples]] = {}
+    for line in map(json.loads, lines):
+        system = System(name=line["system"], step=lambda: None, images=line["bytes"])
+        samples = Samples(system, line["steps"], tuple(line["seconds"]), watch.others)
+        found.setdefault(line["bytes"], {})[line["system"]] = samples
+    return ranks, found
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_all_reduce(measured: Any, system: str, record: Callable[..., None]):
+    """float32 sums in place; the 16 MB line is recorded, with a table of all sizes."""
+    ranks, found = measured
+    if system not in found.get(REPORTED, {}):
+        pytest.skip(f"{system} was not measured at 16 MB with {ranks} ranks: it takes too long")
+    table = {size: _line(rows[system], ranks) for size, rows in found.items() if system in rows}
+    for size, line in table.items():
+        print(f"{ranks} ranks {size:>10} {system:<17}", *(f"{k} {v:.4g}" for k, v in line.items()))
+    record(
+        found[REPORTED][system],
+        "all_reduce",
+        f"{ranks} ranks, 16 MB",
+        **table[REPORTED],
+        table=table,
+    )
+
+
+def _line(samples: Samples, ranks: int) -> dict[str, float]:
+    seconds = median(samples.seconds) / samples.steps
+    algorithm = samples.system.images / seconds / 1e9
+    return {
+        "microseconds": seconds * 1e6,
+        "gigabytes_per_second": algorithm,
+        "bus_gigabytes_per_second": algorithm * 2 * (ranks - 1) / ranks,
+    }
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def _ranks(ranks: int, arguments: list[str]) -> Iterator[str]:
+    """Ours, raw MPI and the parameter server, in turns in one world."""
+    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if mpiexec is None:
+        pytest.skip("mpiexec is missing: pip install mpich")
+    header = next(f.locate() for f in files("mpich") or [] if f.name == "mpi_abi.h")
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Path(folder) / "libmpi_all_reduce.so"
+        subprocess.run(
+            [
+                *(os.environ.get("CXX", "c++"), "-O3", "-std=c++17", "-shared", "-fPIC"),
+                f"-I{Path(header).resolve().parent}",
+                *(ROOT / "benchmarks/peers/mpi_all_reduce.cc", collective.mpi_library()),
+                *("-o", peer),
+            ],
+            check=True,
+        )
+        program = ROOT / "benchmarks/all_reduce_ranks.py"
+        done = subprocess.run(
+            [mpiexec, "-n", str(ranks), sys.executable, program, peer, *arguments],
+            **{"capture_output": True, "text": True, "timeout": SECONDS, "env": _environment()},
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield from (line for line in done.stdout.splitlines() if line.startswith("{"))
+
+
+def _tf_ring(ranks: int, arguments: list[str]) -> list[str]:
+    with ExitStack() as held:  # ports that are free, all at once
+        sockets = [held.enter_context(socket.socket()) for _ in range(ranks)]
+        for one in sockets:
+            one.bind(("localhost", 0))
+        workers = [f"localhost:{one.getsockname()[1]}" for one in sockets]
+    processes = []
+    for index in range(ranks):
+        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, ROOT / "benchmarks/peers/tf_ring.py", *arguments],
+                env=_environment() | {"TF_CONFIG": json.dumps(task)},
+                **{"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True},
+            )
+        )
+    try:
+        said = [process.communicate(timeout=SECONDS)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [line for line in said[0].splitlines() if line.startswith("{")]
