@@ -71,6 +71,25 @@ def fail_in(rank, step, what, marker):
     ImageClassificationModeler.train_step = train_step
 
 
+def dump_to(folder):
+    """Every rank's variables at the end, and the compiled step."""
+    from lambda_fast.runner.runner import Runner
+
+    inner = Runner.run
+
+    def run(self):
+        done = inner(self)
+        rank = native.core().world()["rank"]
+        values = {name: np.asarray(v) for name, v in done.modeler.variables().items()}
+        np.savez(f"{folder}/rank-{rank}.npz", **values)
+        if "HLO" in os.environ:
+            text = done.modeler.train_program_hlo(done.inputter.batch(0, 0))
+            Path(f"{folder}/rank-{rank}.hlo").write_text(text)
+        return done
+
+    Runner.run = run
+
+
 def plain_net():
     """A network without batch normalisation."""
     from lambda_fast.network import resnet32
@@ -110,6 +129,8 @@ def main():
         if "FAIL" in os.environ:
             rank, step, what, marker = os.environ["FAIL"].split(":")
             fail_in(int(rank), int(step), what, marker)
+        if "DUMP" in os.environ:
+            dump_to(os.environ["DUMP"])
         if "PLAIN" in os.environ:
             plain_net()
         if own == os.environ.get("OTHER_RANK"):  # is not like the others

@@ -94,7 +94,7 @@ def _tell(run: Run) -> Any:
 
     def tell(doing: str) -> None:
         if line is not None:
-            line.step, line.doing = run.step, doing
+            line.tell(run.step, doing)
 
     return tell
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -36,6 +37,7 @@ class Beat:
     def __init__(self, address: str, token: str, rank: int, patience: float | None = None) -> None:
         self.rank = rank
         self.step, self.doing = 0, "start"
+        self._lock = threading.Lock()
         host, _, port = address.rpartition(":")
         try:
             self._connection = socket.create_connection((host, int(port)), timeout=10)
@@ -58,6 +60,12 @@ class Beat:
         for body in (self._beat, self._listen):
             threading.Thread(target=body, daemon=True, name="beat").start()
 
+    def tell(self, step: int, doing: str) -> None:
+        """Tells what this rank begins, so that the watch knows it even if it dies at once."""
+        self.step, self.doing = step, doing
+        with contextlib.suppress(OSError):  # _listen notices
+            self._send(step=step, doing=doing)
+
     def fault(self, message: str, mendable: bool) -> None:
         """Tells that this rank has failed, and waits a moment for the watch to end the job."""
         self._closing = True
@@ -69,12 +77,13 @@ class Beat:
         self._send(done=code, step=self.step)
 
     def _send(self, **message: Any) -> None:
-        self._connection.sendall(f"{json.dumps(message)}\n".encode())
+        with self._lock:
+            self._connection.sendall(f"{json.dumps(message)}\n".encode())
 
     def _beat(self) -> None:
         while not self._closing:
             try:
-                self._send(step=self.step, doing=self.doing)
+                self._send(beat=1, step=self.step, doing=self.doing)
             except OSError:
                 return  # _listen notices
             time.sleep(BEAT)

@@ -1,8 +1,8 @@
 """Watch: hears every rank about once a second, and notices the one that died, hangs or failed.
 
 A rank opens one TCP connection and sends lines of JSON: first who it is, with the run's token, then
-its beats (`step`, `doing`), at the end `done` or `fault`. What the watch sends back: `welcome` or
-`refused`, an `ok` for each beat, `signal`, and `end`.
+its beats (`step`, `doing`) and what it begins between them, at the end `done` or `fault`. What the
+watch sends back: `welcome` or `refused`, an `ok` for each beat, `signal`, and `end`.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Watch:
             seen.done = message["done"]
             if all(each.done is not None for each in self.ranks.values()):
                 self.ended.set()
-        else:
+        elif "beat" in message:
             _send(seen.connection, {"ok": 1})
 
     def _look(self) -> None:
