@@ -1,12 +1,13 @@
-"""Whatever happens to a rank, the job ends within the timeout, says once why, and leaves nothing."""
+"""Whatever happens to a rank, the job ends in time, says once why, and leaves nothing."""
 
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
-from ranks import STEPS, left, run, start
+from ranks import ROOT, STEPS, left, run, start
 
 from lambda_fast import checkpoint
 from lambda_fast.runner.launching import mpiexec
@@ -163,11 +164,7 @@ def test_what_is_stopped_below_is_found_and_killed():
         "kill_descendants(child)\n"
         "print(os.path.exists(f'/proc/{pid}'))\n"
     )
-    environment = os.environ | {
-        "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    }
-    import sys
-
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env=environment
     )
