@@ -15,7 +15,7 @@ import numpy as np
 from lambda_fast import native
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
-from lambda_fast.config import Config
+from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Inputter
 from lambda_fast.runner import agreement
 from lambda_fast.runner.joining import beat
@@ -108,6 +108,11 @@ def build(config: Config) -> AllReduceRunner:
     """
     world = native.core().world()
     rank, ranks = world["rank"], world["ranks"]
+    if ranks != config.gpu_count:
+        raise ConfigError(
+            f"[all_reduce_runner] expected {config.gpu_count} ranks, found {ranks}. Train with "
+            f"python -m lambda_fast.train --set gpu_count={config.gpu_count}, which starts them"
+        )
     build_inputter = find("inputter", config.inputter.name)
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
