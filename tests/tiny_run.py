@@ -119,7 +119,11 @@ def main():
         from lambda_fast import infer as inferring
         from lambda_fast import train as training
         from lambda_fast.quiet import import_tensorflow
+        from lambda_fast.runner.world import world_of
 
+        in_a_world = which != "train" or world_of(os.environ) is not None
+        if not in_a_world and command.parse("train", "", None).gpu_count > 1:
+            return training.main()  # starts the ranks, no more
         import_tensorflow()
         shrink()
         if "PRETEND_TENSORFLOW" in os.environ:
