@@ -89,7 +89,7 @@ class Run:
         return self.step % self.inputter.steps_per_epoch == 0
 
     @contextlib.contextmanager
-    def pause(self, doing: str) -> Iterator[None]:
+    def pause(self, doing: str = "pause") -> Iterator[None]:
         """Keeps work that is no training (a checkpoint, an evaluation) out of the speed."""
         self.tell(doing)
         self.modeler.step()  # waits for the device, so that its steps are not counted in here
