@@ -19,7 +19,14 @@ from lambda_fast.inputter import image_classification_csv_inputter
 
 BATCH = 64
 CROPS = AugmentSpec(height=224, width=224, crop="random_resized", flip=0.5)
-SYSTEMS = ("lambda_fast", "tf.data", "dali", "dali_antialiased")
+SYSTEMS = (
+    "lambda_fast",
+    "lambda_fast_plain",
+    "tf.data",
+    "dali",
+    "dali_antialiased",
+    "dali_decode_alone",
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +46,14 @@ def samples(files: Any, measure: Any) -> dict[str, Any]:
     return measure(
         {
             "lambda_fast": partial(_checked, partial(_inputter, meta, "none")),
+            "lambda_fast_plain": partial(_checked, partial(_inputter, meta, "none", False)),
             "lambda_fast_cached": partial(_checked, partial(_inputter, meta, "memory")),
-            "tf.data": partial(_checked, partial(peer, "tf_data_files")),
-            "dali": partial(_checked, partial(peer, "dali_files", antialias=False)),
-            "dali_antialiased": partial(_checked, partial(peer, "dali_files", antialias=True)),
+            "tf.data": partial(_checked, partial(peer, "tf_data_files", spec=CROPS)),
+            "dali": partial(_checked, partial(peer, "dali_files", resize="plain")),
+            "dali_antialiased": partial(
+                _checked, partial(peer, "dali_files", resize="antialiased")
+            ),
+            "dali_decode_alone": partial(_checked, partial(peer, "dali_files", resize="none")),
         }
     )
 
@@ -59,12 +70,12 @@ def test_inputter_cached(samples: Any, files: Any, system: str, record: Callable
     record(samples[system], "inputter_cached", f"batch {BATCH}", images=files[2])
 
 
-def _inputter(meta: str, cache: str) -> System:
+def _inputter(meta: str, cache: str, antialias: bool = True) -> System:
     config = Config(
         name="bench",
         batch_size_per_gpu=BATCH,
         augmenter=CROPS,
-        inputter=InputterConfig(dataset_meta=meta, hold_out=0.0, cache=cache),
+        inputter=InputterConfig(dataset_meta=meta, hold_out=0.0, cache=cache, antialias=antialias),
     )
     inputter = image_classification_csv_inputter.build(config, "train")
     steps = itertools.count()
@@ -75,8 +86,9 @@ def _inputter(meta: str, cache: str) -> System:
     if cache == "memory":
         for _ in range(2 * inputter.steps_per_epoch):  # until nothing is left to decode
             step()
+    name = "lambda_fast" if antialias else "lambda_fast_plain"
     return System(
-        name="lambda_fast" if cache == "none" else "lambda_fast_cached",
+        name=name if cache == "none" else "lambda_fast_cached",
         step=step,
         images=BATCH,
         prefetched=PREFETCHED,

@@ -37,6 +37,8 @@ class InputterConfig:
         resize: pixels of the short side before a centred crop; with other crops than
             `random_resized`, the side of the squares that the step crops from. 0: the largest crop,
             and the images' own size, which must be the same for all.
+        antialias: averages where images shrink, as Pillow and torchvision do; without it they are
+            sampled between four pixels, as `tf.image.resize` and the augmenter do: a little faster.
         cache: `memory` keeps decoded images from the first epoch on.
         cache_gib: most GiB it may take; 0: 60 % of what is available.
         threads: of decoding; 0: one for each core.
@@ -55,6 +57,7 @@ class InputterConfig:
     num_classes: int = 0
     hold_out: float = 0.1
     resize: int = 0
+    antialias: bool = True
     cache: Literal["none", "memory"] = "none"
     cache_gib: float = 0.0
     threads: int = 0

@@ -64,7 +64,7 @@ def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
         "eval_loss": metrics.get("eval_loss"),
         "eval_accuracy": metrics.get("eval_accuracy"),
         "images_per_second": metrics.get("mean_images_per_second"),
-        "input_wait": metrics.get("input_wait"),
+        "input_wait": metrics.get("mean_input_wait"),
         "compile_seconds": metrics.get("compile_seconds"),
         "wall_seconds": wall_seconds,
         "versions": versions(),
@@ -100,7 +100,11 @@ def _report(config: Config) -> int:
     speed = run.metrics.get("mean_images_per_second")
     if speed is not None:
         compiled = run.metrics["compile_seconds"]
-        print(f"{speed:,.0f} images/s; the first step, with compiling, took {compiled:.1f} s")
+        waited = run.metrics["mean_input_wait"]
+        print(
+            f"{speed:,.0f} images/s, {waited:.1%} of the time waiting for input; "
+            f"the first step, with compiling, took {compiled:.1f} s"
+        )
     print(f"summary: {run.model_dir / 'summary.json'}")
     return 0
 

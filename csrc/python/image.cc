@@ -1,7 +1,13 @@
 // Encoded images' structure, and resizing, for numpy.
+#include <fcntl.h>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,16 +25,67 @@ namespace {
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 using Windows = py::array_t<int32_t, py::array::c_style>;
 
-std::vector<std::string> encoded_image_faults(const std::vector<Bytes>& files) {
-  std::vector<std::pair<const uint8_t*, int64_t>> spans;
-  for (const Bytes& file : files) spans.emplace_back(file.data(), file.size());
-  const py::gil_scoped_release release;
-  std::vector<std::string> faults;
-  for (const auto& [bytes, count] : spans) faults.push_back(encoded_image_fault(bytes, count));
-  return faults;
+// One file's bytes, or what kept them from being read.
+struct FileContent {
+  std::unique_ptr<uint8_t[]> bytes;
+  int64_t count;
+  EncodedImage image;
+};
+
+FileContent read_file(const std::string& path) {
+  const auto failed = [](int error) {
+    return FileContent{nullptr, 0, {std::string("cannot be read: ") + std::strerror(error)}};
+  };
+  if (path.find('\0') != std::string::npos) return failed(EINVAL);
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return failed(errno);
+  struct Closing {
+    int file;
+    ~Closing() { close(file); }
+  } closing{file};
+  struct stat facts;
+  if (fstat(file, &facts) != 0) return failed(errno);
+  if (S_ISDIR(facts.st_mode)) return failed(EISDIR);
+  FileContent content{std::unique_ptr<uint8_t[]>(new uint8_t[static_cast<size_t>(facts.st_size)]), 0, {}};
+  while (content.count < facts.st_size) {
+    const ssize_t got =
+        read(file, content.bytes.get() + content.count, static_cast<size_t>(facts.st_size - content.count));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failed(errno);
+    if (got == 0) break;  // it became shorter meanwhile
+    content.count += got;
+  }
+  content.image = inspect_encoded_image(content.bytes.get(), content.count);
+  return content;
 }
 
-void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windows, int threads) {
+// Python's threads pay the interpreter's lock for each file that they read; here a whole list costs it once.
+py::list read_images(const std::vector<std::string>& paths) {
+  std::vector<FileContent> files;
+  {
+    const py::gil_scoped_release release;
+    for (const std::string& path : paths) files.push_back(read_file(path));
+  }
+  py::list result;
+  for (FileContent& file : files) {
+    if (!file.image.fault.empty()) {
+      result.append(py::str(file.image.fault));
+      continue;
+    }
+    uint8_t* const bytes = file.bytes.release();
+    const py::capsule owner(bytes, [](void* owned) { delete[] static_cast<uint8_t*>(owned); });
+    result.append(py::make_tuple(py::array_t<uint8_t>(static_cast<py::ssize_t>(file.count), bytes, owner),
+                                 file.image.height, file.image.width));
+  }
+  return result;
+}
+
+py::tuple inspect(const Bytes& file) {
+  const EncodedImage image = inspect_encoded_image(file.data(), file.size());
+  return py::make_tuple(image.fault, image.height, image.width);
+}
+
+void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windows, bool antialias, int threads) {
   const auto count = static_cast<py::ssize_t>(images.size());
   require(output.ndim() == 4 && output.shape(0) == count && output.shape(1) >= 1 && output.shape(2) >= 1 &&
               (output.shape(3) == 1 || output.shape(3) == 3) && windows.ndim() == 2 && windows.shape(0) == count &&
@@ -50,15 +107,22 @@ void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windo
   uint8_t* out = output.mutable_data();
   const py::gil_scoped_release release;
   ThreadPool pool(threads);
-  resize_cpu(out, shape, views.data(), parts.data(), count, {&pool, nullptr});
+  resize_cpu(out, shape, views.data(), parts.data(), count, antialias, {&pool, nullptr});
 }
 
 }  // namespace
 
 void add_image(py::module_& module) {
-  module.def("encoded_image_faults", encoded_image_faults, py::arg("files"),
-             "What is wrong with the structure of each encoded image (uint8[n]); '' if nothing is.");
-  module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"), py::arg("threads"),
+  module.def(
+      "inspect_encoded_image", inspect, py::arg("file"),
+      "What is wrong with the structure of an encoded image (uint8[n]), '' if nothing is; its height and width in "
+      "pixels, 0 where a decoder must be asked.");
+  module.def(
+      "read_images", read_images, py::arg("paths"),
+      "Reads files one after the other: of each, (uint8[n], height, width) as in inspect_encoded_image, or as str what "
+      "is wrong with it.");
+  module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"),
+             py::arg("antialias"), py::arg("threads"),
              "Resizes windows int32[n, 4] (y, x, height, width) of n images into output uint8[n, h, w, channels].");
 }
 

@@ -11,9 +11,10 @@ WARMUP_STEPS = 3  # the first one compiles; all are left out of the rate
 class TrainSpeed(Callback):
     """Divides images by seconds.
 
-    Metrics: `images_per_second` since the last report, `mean_images_per_second` over the run,
-    `input_wait` (share of the time since the last report in which the step waited for its batch)
-    and `compile_seconds` of the first step. Checkpoints and evaluations do not count (`Run.pause`).
+    Metrics: `images_per_second` since the last report and `mean_images_per_second` over the run;
+    `input_wait` and `mean_input_wait`, the share of that time in which the step waited for its
+    batch; `compile_seconds` of the first step. Checkpoints and evaluations do not count
+    (`Run.pause`).
 
     Place it after the callbacks that read the loss, so that the clock is read when the device is
     done.
@@ -22,7 +23,7 @@ class TrainSpeed(Callback):
     def __init__(self) -> None:
         self._done = 0  # steps of this process
         self._start = self._window = (0.0, 0)  # clock and images, of the run and of the report
-        self._waited = 0.0  # seconds since the report
+        self._waited = [0.0, 0.0]  # seconds waited for batches, likewise
 
     def after_step(self, run: Run, report: StepReport) -> None:
         """Counts; on log steps, divides."""
@@ -34,7 +35,7 @@ class TrainSpeed(Callback):
                 run.modeler.step()  # waits for the device
                 self._start = self._window = (self._clock(run), 0)
             return
-        self._waited += report.input_seconds
+        self._waited = [waited + report.input_seconds for waited in self._waited]
         seconds, images = self._start
         self._start = (seconds, images + report.images)
         if run.is_log_step():
@@ -43,8 +44,9 @@ class TrainSpeed(Callback):
             total = self._start[1]
             run.metrics["images_per_second"] = (total - window_images) / (now - window_seconds)
             run.metrics["mean_images_per_second"] = total / (now - seconds)
-            run.metrics["input_wait"] = self._waited / (now - window_seconds)
-            self._window, self._waited = (now, total), 0.0
+            run.metrics["input_wait"] = self._waited[1] / (now - window_seconds)
+            run.metrics["mean_input_wait"] = self._waited[0] / (now - seconds)
+            self._window, self._waited[1] = (now, total), 0.0
 
     @staticmethod
     def _clock(run: Run) -> float:

@@ -52,12 +52,13 @@ class Decoder:
             encoded: each uint8 [bytes].
         """
         shapes = self._each(_peek, {"encoded": encoded}, "has a header that DALI does not read")
-        return [self._size(shape) for shape in shapes]
+        return [
+            shape if isinstance(shape, BadImage) else self.checked(int(shape[0]), int(shape[1]))
+            for shape in shapes
+        ]
 
-    def _size(self, shape: Decoded) -> tuple[int, int] | BadImage:
-        if isinstance(shape, BadImage):
-            return shape
-        height, width = int(shape[0]), int(shape[1])
+    def checked(self, height: int, width: int) -> tuple[int, int] | BadImage:
+        """The size, unless it is refused."""
         if height * width > self._max_pixels:
             return BadImage(
                 f"has {height} x {width} pixels, more than the {self._max_pixels:,} of "
@@ -78,8 +79,8 @@ class Decoder:
         """
         inputs = {
             "encoded": encoded,
-            "corner": list(windows[:, :2]),
-            "extent": list(windows[:, 2:]),
+            "corner": np.ascontiguousarray(windows[:, :2]),
+            "extent": np.ascontiguousarray(windows[:, 2:]),
         }
         return self._each(_decode, inputs, "cannot be decoded")
 
@@ -95,7 +96,7 @@ class Decoder:
             if count == 1:
                 return [BadImage(f"{failing}: {_reason(error)}")]
         return [
-            self._each(definition, {name: [v[i]] for name, v in inputs.items()}, failing)[0]
+            self._each(definition, {name: v[i : i + 1] for name, v in inputs.items()}, failing)[0]
             for i in range(count)
         ]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,21 @@ class BadImage:
     reason: str
 
 
-Encoded = np.ndarray | BadImage
+class EncodedImage(NamedTuple):
+    """A file whose structure is sound.
+
+    Attributes:
+        content: uint8 [bytes].
+        height: pixels, upright; 0 where the decoder must be asked.
+        width: likewise.
+    """
+
+    content: np.ndarray
+    height: int
+    width: int
+
+
+Encoded = EncodedImage | BadImage
 
 
 class Reading:
@@ -32,7 +47,7 @@ class Reading:
         self._parts = parts
 
     def result(self) -> list[Encoded]:
-        """Waits. Each file's bytes, uint8 [bytes], or why it cannot be used; in the order asked."""
+        """Waits. Each file, or why it cannot be used, in the order asked."""
         return [encoded for part in self._parts for encoded in part.result()]
 
 
@@ -58,19 +73,5 @@ class FileReader:
 
 def read(paths: Sequence[str]) -> list[Encoded]:
     """Reads files, one after the other, and looks at their structure."""
-    files: list[Encoded] = [_bytes(path) for path in paths]
-    whole = [index for index, file in enumerate(files) if isinstance(file, np.ndarray)]
-    faults = native.core().encoded_image_faults([files[index] for index in whole])
-    for index, fault in zip(whole, faults, strict=True):
-        if fault:
-            files[index] = BadImage(fault)
-    return files
-
-
-def _bytes(path: str) -> Encoded:
-    try:
-        return np.frombuffer(Path(path).read_bytes(), np.uint8)
-    except OSError as error:
-        return BadImage(f"cannot be read: {error.strerror}")
-    except ValueError as error:  # a NUL byte in the path
-        return BadImage(f"cannot be read: {error}")
+    found = native.core().read_images([os.fsencode(path) for path in paths])
+    return [BadImage(file) if isinstance(file, str) else EncodedImage(*file) for file in found]

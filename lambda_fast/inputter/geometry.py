@@ -23,6 +23,7 @@ class Geometry:
         random: windows come from the dice of `crop="random_resized"`, anew each epoch.
         short_side: the image's short side, resized to this many pixels, is what a centred window
             of height x width is cut from; 0: the largest window of that aspect.
+        antialias: whether what shrinks is averaged.
         seed: of the dice.
         spec: what of the recipe's augmenter the inputter does itself.
         left: what of the recipe's augmenter is left for the step.
@@ -32,6 +33,7 @@ class Geometry:
     width: int
     random: bool
     short_side: int
+    antialias: bool
     seed: int
     spec: AugmentSpec
     left: AugmentSpec
@@ -84,7 +86,7 @@ def geometry(config: Config, mode: Mode) -> Geometry:
     Raises:
         ConfigError: a size that is missing.
     """
-    spec, resize = config.augmenter, config.inputter.resize
+    spec, inputter = config.augmenter, config.inputter
     resized_crop = spec.crop == "random_resized"
     if resized_crop and not (spec.height and spec.width):
         raise ConfigError(
@@ -92,11 +94,19 @@ def geometry(config: Config, mode: Mode) -> Geometry:
             f"augmenter.crop=random_resized, found {spec.height} and {spec.width}. Images differ "
             "in size: --set augmenter.height=224 --set augmenter.width=224"
         )
-    if mode == "train" and resized_crop:
-        left = dataclasses.replace(spec, crop="center", pad=0)
-        return Geometry(spec.height, spec.width, True, 0, config.seed, spec, left)
+    random = mode == "train" and resized_crop
     left = spec if mode == "train" else spec.without_dice()
-    if resized_crop:
-        return Geometry(spec.height, spec.width, False, resize, config.seed, spec, left)
-    # Squares of one size, from which the step crops.
-    return Geometry(resize, resize, False, resize, config.seed, spec, left)
+    if random:
+        left = dataclasses.replace(spec, crop="center", pad=0)
+    # Other crops than random_resized are cut by the step, from squares of one size.
+    height, width = (spec.height, spec.width) if resized_crop else (inputter.resize,) * 2
+    return Geometry(
+        height=height,
+        width=width,
+        random=random,
+        short_side=0 if random else inputter.resize,
+        antialias=inputter.antialias,
+        seed=config.seed,
+        spec=spec,
+        left=left,
+    )

@@ -10,6 +10,7 @@ What a batch holds depends on (seed, epoch, step) and on the files, and on nothi
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,10 @@ from lambda_fast.config import Config
 from lambda_fast.data.fetch import DataError
 from lambda_fast.data.image_list import ImageList
 from lambda_fast.inputter import Batch, Mode
-from lambda_fast.inputter.geometry import geometry
-from lambda_fast.inputter.handover import aligned_empty, to_tensor
+from lambda_fast.inputter.batches import Batches, Faults
+from lambda_fast.inputter.device_pixels import DevicePixels, gpu
+from lambda_fast.inputter.geometry import Geometry, geometry
+from lambda_fast.inputter.handover import to_tensor
 from lambda_fast.inputter.image_lists import image_list
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import GoodOrder, Order
@@ -44,10 +47,10 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class HostBatch:
-    """A step's images in host memory."""
+class Made:
+    """A step's images, ready to be handed over."""
 
-    images: np.ndarray
+    images: Any
     ids: np.ndarray
     count: int
 
@@ -58,7 +61,7 @@ class ImageClassificationCsvInputter:
     Args:
         images: which there are.
         order: which come when.
-        pixels: decodes, or keeps what was decoded.
+        batches: decodes, or keeps what was decoded.
         quarantine: what to do with bad ones.
         left: of the recipe's augmenter, for the step.
         prefetch: batches prepared ahead.
@@ -68,7 +71,7 @@ class ImageClassificationCsvInputter:
         self,
         images: ImageList,
         order: Order,
-        pixels: DecodedPixels | OutputCache | ImageCache,
+        batches: Batches,
         quarantine: Quarantine,
         left: AugmentSpec,
         prefetch: int,
@@ -76,13 +79,13 @@ class ImageClassificationCsvInputter:
         self.samples = order.samples
         self.steps_per_epoch = order.steps_per_epoch
         self.batch_size = order.batch_size
-        self.image_shape = pixels.shape
+        self.image_shape = batches.shape
         self.class_names = images.class_names
         self.spec = left
         self.facts = {"inputter.images": images.digest()}
         self._labels = images.labels
         self._order = order
-        self._pixels = pixels
+        self._batches = batches
         self._quarantine = quarantine
         self._prefetch = Prefetch(self._begin, self._finish, self._following, prefetch, WORKERS)
         self._memory: InMemoryInputter | None = None  # once everything is kept
@@ -94,7 +97,7 @@ class ImageClassificationCsvInputter:
             BadImageError: an image cannot be used, and the recipe wants to know.
             DataError: no image can be used.
         """
-        if self._memory is None and self._pixels.is_complete():
+        if self._memory is None and self._batches.is_complete():
             self._go_on_from_memory()
         if self._memory is not None:
             return self._memory.batch(epoch, step)
@@ -110,17 +113,17 @@ class ImageClassificationCsvInputter:
     def close(self) -> None:
         """Ends the background threads."""
         self._prefetch.close()
-        self._pixels.close()
+        self._batches.close()
 
     def _go_on_from_memory(self) -> None:
         """From now on batches are gathered on the device."""
         self.close()
-        order = GoodOrder(self._order, frozenset(self._pixels.bad))
-        self._memory = InMemoryInputter(self._pixels.images, self._labels, self.class_names, order)
+        order = GoodOrder(self._order, frozenset(self._batches.bad))
+        self._memory = InMemoryInputter(self._batches.images, self._labels, self.class_names, order)
 
     def _begin(self, key: Key) -> Begun:
         ids, count = self._order.ids(*key)
-        return Begun(ids, count, self._pixels.start(ids[:count]))
+        return Begun(ids, count, self._batches.start(ids[:count]))
 
     def _following(self, key: Key) -> Key | None:
         epoch, step = key
@@ -128,50 +131,55 @@ class ImageClassificationCsvInputter:
             return epoch, step + 1
         return (epoch + 1, 0) if self._order.shuffle else None
 
-    def _finish(self, key: Key, begun: Begun) -> HostBatch:
-        """Fills the batch; a bad image's place goes to the next good one of the epoch's order.
+    def _finish(self, key: Key, begun: Begun) -> Made:
+        """Makes the batch; a bad image's place goes to the next good one of the epoch's order.
 
         Where every image counts once, in evaluation, the place is given up instead.
         """
         epoch, step = key
-        ids = begun.ids.copy()
-        output = aligned_empty((self.batch_size, *self.image_shape))
-        places, reading = np.arange(begun.count), begun.reading
-        positions = self._order.first_position(step) + np.arange(len(ids))
-        lost: set[int] = set()
-        while len(places):
-            bad = self._fill(output, places, ids, epoch, reading)
-            if self._order.complete:
-                lost.update(bad.tolist())
-                break
-            positions[bad] += 1
-            if (positions[bad] - self._order.first_position(step) >= self.samples + len(ids)).any():
-                raise DataError(
-                    f"[inputter] expected an image that can be used, found none among "
-                    f"{self.samples}. {FILE} in the run's folder tells what is wrong with each"
-                )
-            ids[bad] = [self._order.id_at(epoch, position) for position in positions[bad].tolist()]
-            places, reading = bad, self._pixels.start(ids[bad])
-        good = [place for place in range(begun.count) if place not in lost]
-        if lost:
-            output[: len(good)], ids[: len(good)] = output[good], ids[good]
-        output[len(good) :], ids[len(good) :] = 0, 0
-        for sample_id, reason in self._pixels.keep_the_rest().items():
-            self._quarantine.report(sample_id, reason)
-        return HostBatch(output, ids, len(good))
+        ids, good = begun.ids.copy(), set(range(begun.count))
+        first = self._order.first_position(step)
+        positions = first + np.arange(len(ids))
+        batch = self._batches.new_batch()
 
-    def _fill(
-        self, output: np.ndarray, places: np.ndarray, ids: np.ndarray, epoch: int, reading: Any
-    ) -> np.ndarray:
-        """Fills some places and returns those whose images are bad, in order."""
-        whole = len(places) == len(output)
-        target = output if whole else np.empty((len(places), *self.image_shape), np.uint8)
-        faults = self._pixels.fill(target, ids[places], epoch, reading)
-        if not whole:
-            output[places] = target
-        for at in sorted(faults):
-            self._quarantine.report(int(ids[places[at]]), faults[at])
-        return places[sorted(faults)]
+        def without(places: list[int]) -> np.ndarray:
+            """Puts others in these places; returns those to be filled."""
+            for place in places:
+                if self._order.complete:
+                    good.discard(place)
+                    continue
+                positions[place] += 1
+                if positions[place] - first >= self.samples + len(ids):
+                    raise DataError(
+                        f"[inputter] expected an image that can be used, found none among "
+                        f"{self.samples}. {FILE} in the run's folder tells what is wrong with each"
+                    )
+                ids[place] = self._order.id_at(epoch, int(positions[place]))
+            return np.array([place for place in places if place in good], np.int64)
+
+        places, reading, images = np.arange(begun.count), begun.reading, None
+        while images is None:
+            while len(places):
+                faults = self._batches.fill_places(batch, places, ids[places], epoch, reading)
+                found = {int(places[at]): reason for at, reason in faults.items()}
+                places = without(self._reported(found, ids))
+                reading = self._batches.start(ids[places])
+            images, found = self._batches.finish(batch, sorted(good))
+            if found:
+                places, images = without(self._reported(found, ids)), None
+                reading = self._batches.start(ids[places])
+        for sample_id, reason in self._batches.keep_the_rest().items():
+            self._quarantine.report(sample_id, reason)
+        kept = ids[sorted(good)]
+        return Made(
+            images, np.concatenate([kept, np.zeros(len(ids) - len(kept), np.int64)]), len(kept)
+        )
+
+    def _reported(self, faults: Faults, ids: np.ndarray) -> list[int]:
+        """Tells of the images that are bad. Returns their places, in order."""
+        for place in sorted(faults):
+            self._quarantine.report(int(ids[place]), faults[place])
+        return sorted(faults)
 
 
 def build(
@@ -186,7 +194,6 @@ def build(
     """
     inputter = config.inputter
     images = image_list(config, mode)
-    shown = geometry(config, mode)
     order = Order(
         samples=len(images),
         batch_size=config.batch_size_per_gpu,
@@ -196,23 +203,29 @@ def build(
         rank=rank,
         ranks=ranks,
     )
-    threads = inputter.threads or len(os.sched_getaffinity(0))
-    pixels: DecodedPixels | OutputCache | ImageCache = DecodedPixels(
-        images.paths, shown, order.batch_size, threads, inputter.max_pixels
-    )
-    if inputter.cache == "memory":
-        limit = int(inputter.cache_gib * 2**30)
-        if shown.random:
-            pixels = ImageCache(pixels, images.paths, limit)
-        else:
-            pixels = OutputCache(pixels, len(images), limit)
+    batches = batches_of(config, images.paths, geometry(config, mode), order.batch_size)
     if rank == 0 and mode == "train":
         if images.note:
             print(images.note)
         if inputter.cache == "memory":
-            print(f"inputter: keeps {gigabytes(pixels.size)} of decoded images in memory")
-    file = config.model_path() / FILE
-    quarantine = Quarantine(images, inputter.on_bad_image, file)
+            print(f"inputter: keeps {gigabytes(batches.size)} of decoded images in memory")
+    quarantine = Quarantine(images, inputter.on_bad_image, config.model_path() / FILE)
     return ImageClassificationCsvInputter(
-        images, order, pixels, quarantine, shown.left, inputter.prefetch
+        images, order, batches, quarantine, geometry(config, mode).left, inputter.prefetch
     )
+
+
+def batches_of(config: Config, paths: Sequence[str], shown: Geometry, batch_size: int) -> Batches:
+    """What makes the batches: a cache, DALI on the GPU where there is one, or the CPU."""
+    inputter = config.inputter
+    threads = inputter.threads or len(os.sched_getaffinity(0))
+    device = gpu() if inputter.cache == "none" else None
+    if device is not None:
+        return DevicePixels(paths, shown, batch_size, threads, inputter.max_pixels, device)
+    pixels = DecodedPixels(paths, shown, batch_size, threads, inputter.max_pixels)
+    limit = int(inputter.cache_gib * 2**30)
+    if inputter.cache == "none":
+        return pixels
+    if shown.random:
+        return ImageCache(pixels, paths, limit)
+    return OutputCache(pixels, len(paths), limit)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from lambda_fast.build import find
 from lambda_fast.config import Config
 from lambda_fast.inputter import Batch, Mode
+from lambda_fast.inputter.handover import resident
 from lambda_fast.inputter.order import GoodOrder, Order
 
 
@@ -56,7 +57,7 @@ class InMemoryInputter:
         self.class_names = class_names
         self.spec = None
         self.facts = dict(facts or {})
-        self._images = tf.constant(images)
+        self._images = resident(images)
         self._labels = tf.constant(labels, tf.int32)
         self._epoch = (-1, None)  # the last epoch's number as a tensor
 

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from lambda_fast.config import ConfigError
+from lambda_fast.inputter.batches import Faults, HostBatches
 from lambda_fast.inputter.encoded_files import Reading
 from lambda_fast.inputter.handover import aligned_empty
-from lambda_fast.inputter.pixels import DecodedPixels, Faults
+from lambda_fast.inputter.pixels import DecodedPixels
 from lambda_fast.machine import available_memory
 
 SHARE = 0.6  # of the memory that is available when the run begins; the rest is for the run itself
@@ -32,7 +33,7 @@ class Started:
     reading: Reading
 
 
-class OutputCache:
+class OutputCache(HostBatches):
     """Keeps the images as they are handed over: one array, [samples, *shape].
 
     Args:
@@ -48,11 +49,11 @@ class OutputCache:
     """
 
     def __init__(self, pixels: DecodedPixels, samples: int, limit: int) -> None:
+        super().__init__()
         self._pixels = pixels
-        self.shape = pixels.shape
+        self.shape, self.batch_size = pixels.shape, pixels.batch_size
         self.size = check_fits(samples * int(np.prod(self.shape)), limit, exact=True)
         self.images = aligned_empty((samples, *self.shape))
-        self.bad: dict[int, str] = {}
         self._known = np.zeros(samples, bool)  # kept or bad
         self._resting = threading.Lock()
 
@@ -82,7 +83,7 @@ class OutputCache:
         """Whether all images are known and nothing has to be decoded any more."""
         return bool(self._known.all())
 
-    def keep_the_rest(self) -> dict[int, str]:
+    def keep_the_rest(self) -> Faults:
         """Decodes what an epoch left out because it filled no batch.
 
         Returns:
@@ -104,7 +105,7 @@ class OutputCache:
         self._pixels.close()
 
 
-class ImageCache:
+class ImageCache(HostBatches):
     """Keeps the whole images, of any size, and cuts each epoch's windows from them.
 
     Args:
@@ -114,9 +115,9 @@ class ImageCache:
     """
 
     def __init__(self, pixels: DecodedPixels, paths: Sequence[str], limit: int) -> None:
+        super().__init__()
         self._pixels = pixels
-        self.shape = pixels.shape
-        self.bad: dict[int, str] = {}
+        self.shape, self.batch_size = pixels.shape, pixels.batch_size
         self.size = check_fits(estimated_bytes(paths), limit, exact=False)
         self._limit = limit or int(SHARE * available_memory())
         self._images: dict[int, np.ndarray] = {}
@@ -158,14 +159,6 @@ class ImageCache:
         self.bad.update({int(ids[place]): reason for place, reason in faults.items()})
         if self._bytes > self._limit:
             _refuse(self._bytes, self._limit, "so far")
-
-    def is_complete(self) -> bool:
-        """Never: windows are cut anew in each epoch."""
-        return False
-
-    def keep_the_rest(self) -> dict[int, str]:
-        """What is missing is decoded when its turn comes."""
-        return {}
 
     def close(self) -> None:
         """Stops reading."""

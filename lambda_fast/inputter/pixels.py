@@ -12,14 +12,13 @@ import numpy as np
 
 from lambda_fast import native
 from lambda_fast.data.fetch import DataError
+from lambda_fast.inputter.batches import Faults, HostBatches
 from lambda_fast.inputter.dali_decoder import MAX_PIXELS, Decoder
 from lambda_fast.inputter.encoded_files import BadImage, Encoded, FileReader, Reading, read
 from lambda_fast.inputter.geometry import Geometry
 
-Faults = dict[int, str]  # by place in the batch: why its image is bad
 
-
-class DecodedPixels:
+class DecodedPixels(HostBatches):
     """Reads and decodes the windows that are shown, and resizes them.
 
     Args:
@@ -43,13 +42,14 @@ class DecodedPixels:
         threads: int,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        super().__init__()
         self._paths = paths
         self.geometry = geometry
         self.batch_size = batch_size
         self._threads = threads
         self._max_pixels = max_pixels
         self._files = FileReader()
-        self._local = threading.local()
+        self.local = threading.local()  # DALI's pipelines, of which each thread has its own
         self.shape = (geometry.height, geometry.width, 3)
         if geometry.keeps_size:
             self.shape = self._first_shape()
@@ -59,26 +59,16 @@ class DecodedPixels:
         return self._files.start([self._paths[index] for index in ids.tolist()])
 
     def fill(self, output: np.ndarray, ids: np.ndarray, epoch: int, reading: Reading) -> Faults:
-        """Makes the images.
-
-        Args:
-            output: uint8 [images, *shape]; the places of bad images are left as they are.
-            ids: int64 [images].
-            epoch: whose dice choose the windows.
-            reading: what `start` gave for the same ids.
-        """
+        """As in `HostBatches`; `reading` is what `start` gave for the same ids."""
 
         def windows_of(sizes: np.ndarray, places: list[int]) -> np.ndarray:
             return self.geometry.windows(sizes, ids[places], epoch)
 
         images, faults = self.decode(reading.result(), windows_of)
-        wanted = self.shape[:2] if self.geometry.keeps_size else None
-        for place, image in images.items():
-            if wanted is not None and image.shape[:2] != wanted:
-                faults[place] = (
-                    f"has {image.shape[0]} x {image.shape[1]} pixels where the others have "
-                    f"{wanted[0]} x {wanted[1]} (--set inputter.resize=N makes them alike)"
-                )
+        if self.geometry.keeps_size:
+            for place, image in images.items():
+                if image.shape != self.shape:
+                    faults[place] = self.other_size(image.shape[:2])
         places = sorted(images.keys() - faults.keys())
         chosen = [images[place] for place in places]
         whole = np.array([(0, 0, *image.shape[:2]) for image in chosen], np.int32)
@@ -101,7 +91,7 @@ class DecodedPixels:
             return
         full = len(places) == len(output)
         resized = output if full else np.empty((len(places), *self.shape), np.uint8)
-        native.core().resize(resized, images, windows, self._threads)
+        native.core().resize(resized, images, windows, self.geometry.antialias, self._threads)
         if not full:
             output[list(places)] = resized
 
@@ -121,15 +111,7 @@ class DecodedPixels:
             By place: the images that are good, uint8 [height, width, 3], and what is wrong with
             the others.
         """
-        decoder = self._decoder()
-        faults = {i: file.reason for i, file in enumerate(files) if isinstance(file, BadImage)}
-        places = [i for i in range(len(files)) if i not in faults]
-        sizes: dict[int, tuple[int, int]] = {}
-        for place, size in zip(places, decoder.sizes([files[i] for i in places]), strict=True):
-            if isinstance(size, BadImage):
-                faults[place] = size.reason
-            else:
-                sizes[place] = size
+        sizes, faults = self.sizes(files)
         places = list(sizes)
         table = np.array(list(sizes.values()), np.int32).reshape(-1, 2)
         if windows_of is None:
@@ -137,7 +119,7 @@ class DecodedPixels:
         else:
             windows = windows_of(table, places)
         images: dict[int, np.ndarray] = {}
-        decoded = decoder.decode([files[i] for i in places], windows)
+        decoded = self.decoder().decode([files[i].content for i in places], windows)
         for place, image in zip(places, decoded, strict=True):
             if isinstance(image, BadImage):
                 faults[place] = image.reason
@@ -145,11 +127,42 @@ class DecodedPixels:
                 images[place] = image
         return images, faults
 
-    def _decoder(self) -> Decoder:
+    def sizes(self, files: Sequence[Encoded]) -> tuple[dict[int, tuple[int, int]], Faults]:
+        """By place: height and width of the images, and what is wrong with those without."""
+        decoder = self.decoder()
+        found: dict[int, tuple[int, int] | BadImage] = {}
+        unknown = []
+        for place, file in enumerate(files):
+            if isinstance(file, BadImage):
+                found[place] = file
+            elif file.height and file.width:
+                found[place] = decoder.checked(file.height, file.width)
+            else:
+                unknown.append(place)
+        asked = decoder.sizes([files[place].content for place in unknown])
+        found.update(zip(unknown, asked, strict=True))
+        sizes: dict[int, tuple[int, int]] = {}
+        faults: Faults = {}
+        for place in sorted(found):
+            size = found[place]
+            if isinstance(size, BadImage):
+                faults[place] = size.reason
+            else:
+                sizes[place] = size
+        return sizes, faults
+
+    def other_size(self, size: tuple[int, int]) -> str:
+        """What is wrong with an image of another size than all."""
+        return (
+            f"has {size[0]} x {size[1]} pixels where the others have {self.shape[0]} x "
+            f"{self.shape[1]} (--set inputter.resize=N makes them alike)"
+        )
+
+    def decoder(self) -> Decoder:
         """This thread's own."""
-        if not hasattr(self._local, "decoder"):
-            self._local.decoder = Decoder(self._threads, self.batch_size, self._max_pixels)
-        return self._local.decoder
+        if not hasattr(self.local, "decoder"):
+            self.local.decoder = Decoder(self._threads, self.batch_size, self._max_pixels)
+        return self.local.decoder
 
     def _first_shape(self) -> tuple[int, int, int]:
         """The shape of the first image that can be used: all others must have it too."""
@@ -158,14 +171,6 @@ class DecodedPixels:
             if images:
                 return images[0].shape
         raise DataError(f"[inputter] expected images, found none among {len(self._paths)} files")
-
-    def is_complete(self) -> bool:
-        """Whether everything is kept: never, here."""
-        return False
-
-    def keep_the_rest(self) -> dict[int, str]:
-        """Nothing is kept here."""
-        return {}
 
     def close(self) -> None:
         """Stops reading."""

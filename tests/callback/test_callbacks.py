@@ -32,10 +32,10 @@ def run(tmp_path):
     return Run(config, inputter, modeler, tmp_path, total_steps=13)
 
 
-def step(run, watching, seconds=0.5, **outputs):
+def step(run, watching, seconds=0.5, input_seconds=0.0, **outputs):
     run.step += 1
     values = {"loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1} | outputs
-    report = StepReport(run.step, (run.step - 1) // 5, values, 8, seconds)
+    report = StepReport(run.step, (run.step - 1) // 5, values, 8, seconds, input_seconds)
     for one in watching:
         one.after_step(run, report)
 
@@ -74,15 +74,18 @@ def test_speed_leaves_out_compiling_warming_up_and_pauses(run, monkeypatch):
         step(run, [one], seconds=seconds)
     assert run.metrics == {"compile_seconds": 30.0}
     clock["now"] += 2.0
-    step(run, [one])
+    step(run, [one], input_seconds=0.5)
     assert run.metrics["images_per_second"] == 8 / 2.0
+    assert run.metrics["input_wait"] == 0.5 / 2.0
     for _ in range(4):
         clock["now"] += 1.0
-        step(run, [one])
+        step(run, [one], input_seconds=0.1)
         with run.pause():
             clock["now"] += 100.0
     assert run.metrics["images_per_second"] == 4 * 8 / 4.0
     assert run.metrics["mean_images_per_second"] == 5 * 8 / 6.0
+    assert run.metrics["input_wait"] == pytest.approx(0.4 / 4.0)
+    assert run.metrics["mean_input_wait"] == pytest.approx(0.9 / 6.0)
 
 
 def test_metrics_of_steps_after_the_checkpoint_are_dropped(run):

@@ -49,7 +49,7 @@ def test_print_config_lists_what_set_takes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config", "nix"], "[configs] expected one of cifar10; found 'nix'"),
+        (["--config", "nix"], "[configs] expected one of cifar10, folder, imagenet; found 'nix'"),
         (["--config", "cifar10", "--set", "epoch=1"], "Did you mean epochs"),
         (["--config", "cifar10", "--set", "epochs=x"], "expected epochs to be of type int"),
         (["--config", "cifar10", "--set", "epochs=0"], "expected epochs to be at least 1"),
@@ -107,7 +107,10 @@ def test_a_model_dir_in_use(tmp_path):
     [
         ("modeler.network=vgg", "[network] expected one of resnet32, resnet50; found 'vgg'"),
         ("callback.names=train_los", "[callback] expected one of train_accuracy"),
-        ("inputter.dataset=mnist", "[data] expected one of cifar10; found 'mnist'"),
+        (
+            "inputter.dataset=mnist",
+            "[data] expected one of cifar10, folder, imagenet; found 'mnist'",
+        ),
         ("augmenter.width=80", "[augment] expected a crop of at most 40x40"),
         ("augmenter.height=40", "expected a crop of at most 32x32"),
         ("augmenter.crop=middle", "to be one of center, random, random_resized; found 'middle'"),

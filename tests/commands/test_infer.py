@@ -19,6 +19,8 @@ from lambda_fast.data.fetch import DataError
 from lambda_fast.inputter.image_files import load_images
 
 ROOT = Path(__file__).resolve().parents[2]
+# A test that imports TensorFlow before has its log level in the environment.
+CLEAN = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 SETTINGS = ["epochs=3", "batch_size_per_gpu=16", "modeler.warmup_epochs=0.5"]
 
 
@@ -28,7 +30,7 @@ def run(which, folder, *arguments, settings=()):
     return subprocess.run(
         [*command, *settings, *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=CLEAN | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,

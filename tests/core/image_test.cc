@@ -54,8 +54,8 @@ void test_resize() {
         const int64_t size = kImages * output.elements();
         std::unique_ptr<uint8_t[]> one(new uint8_t[static_cast<size_t>(size)]);
         std::unique_ptr<uint8_t[]> many(new uint8_t[static_cast<size_t>(size)]);
-        resize_cpu(one.get(), output, views.data(), windows.data(), kImages, {});
-        resize_cpu(many.get(), output, views.data(), windows.data(), kImages, {&pool, nullptr});
+        resize_cpu(one.get(), output, views.data(), windows.data(), kImages, source % 2 == 0, {});
+        resize_cpu(many.get(), output, views.data(), windows.data(), kImages, source % 2 == 0, {&pool, nullptr});
         check(std::memcmp(one.get(), many.get(), static_cast<size_t>(size)) == 0,
               "threads change no byte from " + std::to_string(source) + " to " + std::to_string(target));
       }
@@ -67,7 +67,7 @@ void test_filter() {
   AxisFilter filter;
   for (const int32_t source : {1, 2, 3, 100, 224, 65500}) {
     for (const int32_t target : {1, 2, 3, 223, 224}) {
-      triangle_filter(source, target, filter);
+      triangle_filter(source, target, source % 2 == 0, filter);
       bool sound = filter.taps % 2 == 0;
       for (int32_t i = 0; i < target; ++i) {
         int32_t sum = 0;
@@ -90,7 +90,7 @@ void test_structure() {
       for (int64_t length = 0; length < 80; ++length) {
         auto file = noise(length, key);
         for (int64_t i = 0; i < length && i < static_cast<int64_t>(beginning.size()); ++i) file[i] = beginning[i];
-        const std::string fault = encoded_image_fault(file.get(), length);
+        const std::string fault = inspect_encoded_image(file.get(), length).fault;
         check(length > 0 || fault == "is empty", "no bytes are no image");
       }
     }

@@ -11,7 +11,11 @@ JPEG = encoded(photo(1), exif=b"", quality=90)
 
 
 def fault(content):
-    return native.core().encoded_image_faults([np.frombuffer(content, np.uint8)])[0]
+    return native.core().inspect_encoded_image(np.frombuffer(content, np.uint8))[0]
+
+
+def size(content):
+    return native.core().inspect_encoded_image(np.frombuffer(content, np.uint8))[1:]
 
 
 def thumbnailed():
@@ -67,6 +71,16 @@ def test_damage_within_the_image_data_is_named():
 )
 def test_what_is_no_image_is_named(content, expected):
     assert expected in fault(content)
+
+
+def test_sizes_are_told_where_nothing_turns_the_image():
+    for content in (JPEG, encoded(photo(1), progressive=True), encoded(photo(1), "PNG")):
+        assert size(content) == (48, 64)
+    turned = Image.Exif()
+    turned[0x112] = 6
+    for kind in ("JPEG", "PNG"):
+        assert size(encoded(photo(1), kind, exif=turned)) == (0, 0)
+    assert size(encoded(photo(1), "BMP")) == (0, 0)
 
 
 def test_random_bytes_never_crash_it():

@@ -10,9 +10,9 @@ from tests.resize_reference import resize as reference
 from tests.resize_reference import weights
 
 
-def resize(images, windows, height, width, threads=2):
+def resize(images, windows, height, width, antialias=True, threads=2):
     output = np.empty((len(images), height, width, images[0].shape[2]), np.uint8)
-    native.core().resize(output, images, np.array(windows, np.int32), threads)
+    native.core().resize(output, images, np.array(windows, np.int32), antialias, threads)
     return output
 
 
@@ -22,17 +22,18 @@ def random_window(random, image):
     return int(random.integers(0, y + 1)), int(random.integers(0, x + 1)), height, width
 
 
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("seed", range(12))
-def test_bytes_are_those_of_the_reference(channels, seed):
+def test_bytes_are_those_of_the_reference(channels, seed, antialias):
     random = np.random.default_rng(seed)
     height, width = random.integers(1, 70, 2)
     shapes = random.integers(1, 120, (4, 2))
     images = [random.integers(0, 256, (*shape, channels), np.uint8) for shape in shapes]
     windows = [random_window(random, image) for image in images]
-    found = resize(images, windows, height, width)
+    found = resize(images, windows, height, width, antialias)
     for image, window, result in zip(images, windows, found, strict=True):
-        assert np.array_equal(result, reference(image, window, height, width)), (
+        assert np.array_equal(result, reference(image, window, height, width, antialias)), (
             window,
             found.shape,
         )
@@ -67,6 +68,16 @@ def test_weights_sum_to_one_and_constant_images_stay_constant():
         assert (resize([image], [(0, 0, 37, 91)], 24, 25) == value).all()
 
 
+@pytest.mark.parametrize("size", [(30, 50), (64, 64), (200, 150), (700, 300)])
+def test_without_antialiasing_it_samples_as_the_augment_op_does(size):
+    image = photo(8, *size)
+    fields = {"height": 48, "width": 40, "crop": "random_resized", "area": (1.0, 1.0)}
+    fields |= {"aspect": (size[1] / size[0],) * 2}
+    by_op = native.core().augment(image[None], np.array([0]), 0, 0, fields, "float32", 1)[0]
+    found = resize([image], [(0, 0, *size)], 48, 40, antialias=False)[0]
+    assert np.abs(found - by_op).max() <= 1.0
+
+
 def test_threads_do_not_matter():
     images = [photo(index, 80 + index, 60) for index in range(9)]
     windows = [(index, 0, 70, 50) for index in range(9)]
@@ -86,5 +97,5 @@ def test_an_image_of_other_channels_is_refused():
     output = np.empty((1, 4, 4, 3), np.uint8)
     with pytest.raises(ValueError, match=r"uint8\[height, width, 3\]"):
         native.core().resize(
-            output, [np.zeros((9, 9, 1), np.uint8)], np.array([[0, 0, 9, 9]], np.int32), 1
+            output, [np.zeros((9, 9, 1), np.uint8)], np.array([[0, 0, 9, 9]], np.int32), True, 1
         )

@@ -1,8 +1,8 @@
 // Resizes windows of images of any size to one size: a batch.
 //
-// Bilinear with antialiasing, as Pillow, torchvision and DALI have it: each output value is the weighted mean of the
-// source's pixels under a triangle, whose half width is one output pixel, or one source pixel where the image grows.
-// All in integers, defined in csrc/README.md.
+// Bilinear: each output value is the weighted mean of the source's pixels under a triangle. Its half width is one
+// source pixel or, with antialiasing, as Pillow, torchvision and DALI have it, one output pixel where the image
+// shrinks. All in integers, defined in csrc/README.md.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ void check_window(const Window& window, const ImageShape& image);
 // Writes output [count, output.height, output.width, output.channels]; windows[i] is the part of images[i] that is
 // shown. All images have the output's channels, 1 or 3.
 void resize_cpu(uint8_t* output, const ImageShape& output_shape, const ImageView* images, const Window* windows,
-                int64_t count, const Context& context);
+                int64_t count, bool antialias, const Context& context);
 
 // ---- one axis of it ----
 
@@ -41,6 +41,6 @@ struct AxisFilter {
 };
 
 // Buffers of `filter` are kept where they are large enough.
-void triangle_filter(int32_t source_size, int32_t output_size, AxisFilter& filter);
+void triangle_filter(int32_t source_size, int32_t output_size, bool antialias, AxisFilter& filter);
 
 }  // namespace lambda_fast

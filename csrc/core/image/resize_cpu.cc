@@ -27,10 +27,12 @@ const ResizeKernels& resize_kernels() {
 }
 
 // In units of 1 / (2 * output_size) of a source pixel everything is whole: output i is centred at (2 i + 1) * source,
-// source pixel t at (2 t + 1) * output, and the triangle reaches 2 * max(source, output) to either side.
-void triangle_filter(int32_t source_size, int32_t output_size, AxisFilter& filter) {
-  const int64_t source = source_size, output = output_size, reach = 2 * std::max(source, output);
-  filter.taps = static_cast<int32_t>((reach / output + 2) / 2 * 2);
+// source pixel t at (2 t + 1) * output, and the triangle reaches 2 * output or 2 * source to either side.
+void triangle_filter(int32_t source_size, int32_t output_size, bool antialias, AxisFilter& filter) {
+  const int64_t source = source_size, output = output_size;
+  const int64_t reach = 2 * (antialias ? std::max(source, output) : output);
+  const int64_t most = (reach + output - 1) / output;  // pixels within the open interval
+  filter.taps = static_cast<int32_t>((most + 1) / 2 * 2);
   filter.first.resize(output);
   filter.count.resize(output);
   filter.weights.assign(output * filter.taps, 0);
@@ -60,10 +62,10 @@ namespace {
 // One thread's work on one image after the other; its buffers are kept.
 class Resizer {
  public:
-  void resize(uint8_t* output, const ImageShape& shape, const ImageView& image, const Window& window) {
+  void resize(uint8_t* output, const ImageShape& shape, const ImageView& image, const Window& window, bool antialias) {
     const ResizeKernels& kernels = resize_kernels();
-    triangle_filter(window.height, shape.height, vertical_);
-    triangle_filter(window.width, shape.width, horizontal_);
+    triangle_filter(window.height, shape.height, antialias, vertical_);
+    triangle_filter(window.width, shape.width, antialias, horizontal_);
     plan_.filter = &horizontal_;
     plan_.channels = shape.channels;
     kernels.plan_columns(plan_);
@@ -96,11 +98,11 @@ void check_window(const Window& window, const ImageShape& image) {
 }
 
 void resize_cpu(uint8_t* output, const ImageShape& output_shape, const ImageView* images, const Window* windows,
-                int64_t count, const Context& context) {
+                int64_t count, bool antialias, const Context& context) {
   parallel_for(context, count, 1, [&](int64_t begin, int64_t end) {
     thread_local Resizer resizer;
     for (int64_t i = begin; i < end; ++i) {
-      resizer.resize(output + i * output_shape.elements(), output_shape, images[i], windows[i]);
+      resizer.resize(output + i * output_shape.elements(), output_shape, images[i], windows[i], antialias);
     }
   });
 }

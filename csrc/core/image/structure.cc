@@ -25,7 +25,7 @@ std::string truncated(const Bytes& file, const char* missing) {
   return "is truncated: its " + std::to_string(file.count) + " bytes end before the " + missing;
 }
 
-constexpr uint8_t kStartOfScan = 0xDA, kEndOfImage = 0xD9, kRestartFirst = 0xD0, kRestartLast = 0xD7;
+constexpr uint8_t kStartOfScan = 0xDA, kEndOfImage = 0xD9, kRestartFirst = 0xD0, kRestartLast = 0xD7, kExif = 0xE1;
 
 bool is_frame_header(uint8_t marker) {
   // C4, C8 and CC among them are tables and a reserved code.
@@ -46,15 +46,18 @@ int64_t scan_end(const Bytes& file, int64_t at) {
   return -1;
 }
 
-std::string jpeg_fault(const Bytes& file) {
+std::string jpeg_fault(const Bytes& file, EncodedImage* image) {
   constexpr const char* kEnd = "end-of-image marker";
-  bool frame = false, scan = false;
+  bool frame = false, scan = false, exif = false;
   int64_t at = 2;
   while (true) {
     while (at + 1 < file.count && file.data[at] == 0xFF && file.data[at + 1] == 0xFF) ++at;  // fill bytes
     if (at + 1 >= file.count) return truncated(file, kEnd);
     const uint8_t marker = file.data[at + 1];
-    if (marker == kEndOfImage && scan) return "";
+    if (marker == kEndOfImage && scan) {
+      if (exif) image->height = image->width = 0;
+      return "";
+    }
     const bool known = file.data[at] == 0xFF && marker >= 0xC0 && marker < 0xFF &&
                        !(marker >= kRestartFirst && marker <= kEndOfImage) && !(frame && is_frame_header(marker));
     if (!known) {
@@ -66,9 +69,15 @@ std::string jpeg_fault(const Bytes& file) {
     if (at + 3 >= file.count) return truncated(file, kEnd);
     const int64_t length = file.big_endian(at + 2, 2);
     if (length < 2) return "is damaged: a segment of " + std::to_string(length) + " bytes";
-    frame = frame || is_frame_header(marker);
+    if (at + 2 + length > file.count) return truncated(file, kEnd);
+    exif = exif || marker == kExif;
+    if (is_frame_header(marker)) {
+      if (length < 8) return "is damaged: a frame header of " + std::to_string(length) + " bytes";
+      frame = true;
+      image->height = static_cast<int32_t>(file.big_endian(at + 5, 2));
+      image->width = static_cast<int32_t>(file.big_endian(at + 7, 2));
+    }
     at += 2 + length;
-    if (at > file.count) return truncated(file, kEnd);
     if (marker == kStartOfScan) {
       if (!frame) return "is damaged: image data without a frame header";
       scan = true;
@@ -78,14 +87,24 @@ std::string jpeg_fault(const Bytes& file) {
   }
 }
 
-std::string png_fault(const Bytes& file) {
+std::string png_fault(const Bytes& file, EncodedImage* image) {
   constexpr const char* kEnd = "end chunk";
+  bool exif = false;
   int64_t at = 8;
   while (true) {
     if (at + 12 > file.count) return truncated(file, kEnd);
     const int64_t length = file.big_endian(at, 4);
     if (at + 12 + length > file.count) return truncated(file, kEnd);
-    if (std::memcmp(file.data + at + 4, "IEND", 4) == 0) return "";
+    const auto is = [&](const char* name) { return std::memcmp(file.data + at + 4, name, 4) == 0; };
+    if (is("IHDR") && length >= 8 && file.big_endian(at + 8, 4) < 1u << 31 && file.big_endian(at + 12, 4) < 1u << 31) {
+      image->width = static_cast<int32_t>(file.big_endian(at + 8, 4));
+      image->height = static_cast<int32_t>(file.big_endian(at + 12, 4));
+    }
+    exif = exif || is("eXIf");
+    if (is("IEND")) {
+      if (exif) image->height = image->width = 0;
+      return "";
+    }
     at += 12 + length;
   }
 }
@@ -108,14 +127,22 @@ std::string first_bytes(const Bytes& file) {
 
 }  // namespace
 
-std::string encoded_image_fault(const uint8_t* bytes, int64_t count) {
+EncodedImage inspect_encoded_image(const uint8_t* bytes, int64_t count) {
   const Bytes file{bytes, count};
-  if (count == 0) return "is empty";
-  if (file.starts_with("\xFF\xD8\xFF", 3)) return jpeg_fault(file);
-  if (file.starts_with("\x89PNG\r\n\x1A\n", 8)) return png_fault(file);
-  if (starts_as_another_format(file)) return "";
-  if (file.starts_with("GIF8", 4)) return "is a GIF, which DALI does not decode: convert it to PNG";
-  return "is no JPEG, PNG, BMP, TIFF, WebP, PNM or JPEG 2000 image: it begins with '" + first_bytes(file) + "'";
+  EncodedImage image;
+  if (count == 0) {
+    image.fault = "is empty";
+  } else if (file.starts_with("\xFF\xD8\xFF", 3)) {
+    image.fault = jpeg_fault(file, &image);
+  } else if (file.starts_with("\x89PNG\r\n\x1A\n", 8)) {
+    image.fault = png_fault(file, &image);
+  } else if (file.starts_with("GIF8", 4)) {
+    image.fault = "is a GIF, which DALI does not decode: convert it to PNG";
+  } else if (!starts_as_another_format(file)) {
+    image.fault =
+        "is no JPEG, PNG, BMP, TIFF, WebP, PNM or JPEG 2000 image: it begins with '" + first_bytes(file) + "'";
+  }
+  return image;
 }
 
 }  // namespace lambda_fast

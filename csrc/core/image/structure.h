@@ -9,8 +9,13 @@
 
 namespace lambda_fast {
 
-// "" for the beginning and structure of a JPEG, PNG, BMP, TIFF, WebP, PNM or JPEG 2000 file; else what is wrong, as in
-// "is truncated: …". JPEG and PNG are walked to their end marker; of the others the first bytes are looked at.
-std::string encoded_image_fault(const uint8_t* bytes, int64_t count);
+struct EncodedImage {
+  std::string fault;              // what is wrong, as in "is truncated: …"; else ""
+  int32_t height = 0, width = 0;  // pixels, upright; 0 where a decoder must be asked
+};
+
+// Looks at a JPEG, PNG, BMP, TIFF, WebP, PNM or JPEG 2000 file. JPEG and PNG are walked to their end marker, and tell
+// their size unless they carry EXIF, which may turn them; of the others the first bytes are looked at.
+EncodedImage inspect_encoded_image(const uint8_t* bytes, int64_t count);
 
 }  // namespace lambda_fast
