@@ -85,6 +85,7 @@ class ModelerConfig:
         weight_decay: L2, added to the gradients of all weights that have more than one dimension.
         label_smoothing: share of the target spread over all classes (Szegedy et al., 2015,
             arXiv:1512.00567).
+        sync_batch_norm: normalise with the statistics of all ranks' images, not of each rank's.
     """
 
     name: str = "image_classification_modeler"
@@ -100,6 +101,7 @@ class ModelerConfig:
     decay: float = 0.1
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    sync_batch_norm: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +109,16 @@ class RunnerConfig:
     """What drives the steps.
 
     Attributes:
-        name: a module of `lambda_fast.runner`.
+        name: a module of `lambda_fast.runner`. With more than one device, `runner` means
+            `all_reduce_runner`.
+        timeout: seconds within which the job ends when a rank has died, hangs or has failed.
+        restarts: how often it then starts again from the last checkpoint, where this command has
+            started the ranks.
     """
 
     name: str = "runner"
+    timeout: float = 60.0
+    restarts: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +161,8 @@ class Config:
         epochs: passes over the training images.
         max_step: ends the run earlier, after this many steps; the schedule stays that of `epochs`.
         batch_size_per_gpu: images a step on each device, be it a GPU or a CPU.
-        gpu_count: devices; this version drives one.
+        gpu_count: devices, each driven by a process (rank) of its own. On a machine without GPUs
+            the ranks share the cores.
         model_dir: checkpoints, metrics and the summary; empty: `runs/<name>`. `~` is expanded.
     """
 
@@ -192,11 +201,14 @@ class Config:
             "at least 1",
             self.batch_size_per_gpu,
         )
+        _require(self.gpu_count >= 1, "gpu_count", "at least 1", self.gpu_count)
+        _require(self.runner.timeout >= 4, "runner.timeout", "at least 4", self.runner.timeout)
+        _require(self.runner.restarts >= 0, "runner.restarts", "at least 0", self.runner.restarts)
         _require(
-            self.gpu_count == 1,
-            "gpu_count",
-            "1, the number of devices that this version drives",
-            self.gpu_count,
+            not modeler.sync_batch_norm,
+            "modeler.sync_batch_norm",
+            "false, because this version has no layers for it",
+            modeler.sync_batch_norm,
         )
         for name, least in (("num_classes", 0), ("resize", 0), ("cache_gib", 0), ("threads", 0)):
             found = getattr(inputter, name)

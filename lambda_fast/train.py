@@ -7,18 +7,23 @@ Started again with the same model_dir, a run goes on where it was stopped.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import sys
 import time
 from typing import Any
 
-from lambda_fast import command
+from lambda_fast import command, native
 from lambda_fast.build import find
 from lambda_fast.callback import Run
 from lambda_fast.checkpoint import write_atomically
 from lambda_fast.config import Config
 from lambda_fast.quiet import import_tensorflow
+from lambda_fast.runner.joining import as_rank
+from lambda_fast.runner.launching import launch
+from lambda_fast.runner.world import world_of
 
 
 def train(config: Config) -> Run:
@@ -28,10 +33,17 @@ def train(config: Config) -> Run:
         UserError: what is wrong, and what to do.
     """
     begin = time.perf_counter()
-    with command.own_folder(config.model_path()) as folder:
+    name = config.runner.name
+    if config.gpu_count > 1 and name == "runner":
+        name = "all_reduce_runner"
+    rank = native.core().world()["rank"]
+    folder = config.model_path()
+    with command.own_folder(folder) if rank == 0 else contextlib.nullcontext():
         import_tensorflow()
-        run = find("runner", config.runner.name)(config).run()
+        run = find("runner", name)(config).run()
         path = folder / "summary.json"
+        if rank > 0:
+            return run
         if run.is_complete() and (run.step > run.first_step or not path.exists()):
             content = json.dumps(summary(run, time.perf_counter() - begin), indent=2)
             write_atomically(path, f"{content}\n".encode())
@@ -61,9 +73,25 @@ def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns the exit code."""
-    run = train(command.parse("train", __doc__.splitlines()[0], arguments))
+    """The command. Returns the exit code.
+
+    With several ranks it starts them, unless it is one of them.
+    """
+    config = command.parse("train", __doc__.splitlines()[0], arguments)
+    world = world_of(os.environ)
+    if world is not None and (world.ranks > 1 or config.gpu_count > 1):
+        return as_rank(config, world, _report)
+    if config.gpu_count > 1:
+        return launch(config, arguments)
+    return _report(config)
+
+
+def _report(config: Config) -> int:
+    """Trains and says how it went. Returns the exit code."""
+    run = train(config)
     if not run.is_complete():
+        if native.core().world()["rank"] > 0:
+            return command.EXIT_INTERRUPTED
         print(
             f"stopped by {run.stopping} at step {run.step}. Run the same command again to go on",
             file=sys.stderr,

@@ -8,6 +8,7 @@ Stands in for the data set and shrinks the network; everything else is the real 
 import os
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -51,24 +52,100 @@ def kill_after(step):
     ImageClassificationModeler.train_step = train_step
 
 
+def fail_in(rank, step, what, marker):
+    """Once: rank `rank` is killed, is stopped, raises or gets SIGTERM when it has done `step`."""
+    from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
+
+    inner = ImageClassificationModeler.train_step
+
+    def train_step(self, batch):
+        outputs = inner(self, batch)
+        own = native.core().world()["rank"]
+        if own == rank and self.step() == step and not Path(marker).exists():
+            Path(marker).write_text(str(os.getpid()))
+            if what == "raise":
+                raise ZeroDivisionError("as the test wants it")
+            os.kill(os.getpid(), getattr(signal, what))
+        return outputs
+
+    ImageClassificationModeler.train_step = train_step
+
+
+def dump_to(folder):
+    """Every rank's variables at the end, and the compiled step."""
+    from lambda_fast.runner.runner import Runner
+
+    inner = Runner.run
+
+    def run(self):
+        done = inner(self)
+        rank = native.core().world()["rank"]
+        values = {name: np.asarray(v) for name, v in done.modeler.variables().items()}
+        np.savez(f"{folder}/rank-{rank}.npz", **values)
+        if "HLO" in os.environ:
+            text = done.modeler.train_program_hlo(done.inputter.batch(0, 0))
+            Path(f"{folder}/rank-{rank}.hlo").write_text(text)
+        return done
+
+    Runner.run = run
+
+
+def plain_net():
+    """A network without batch normalisation."""
+    from lambda_fast.network import resnet32
+
+    def net(num_classes, image_shape):
+        import keras
+
+        return keras.Sequential(
+            [
+                keras.Input(image_shape),
+                keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(num_classes, dtype="float32"),
+            ]
+        )
+
+    resnet32.net = net
+
+
 def main():
     """Runs the command named by the first argument."""
-    which, arguments = sys.argv[1], sys.argv[2:]
+    which = sys.argv.pop(1)
+    own = os.environ.get("PMI_RANK", "0")
 
     def body():
         from lambda_fast import eval as evaluating
         from lambda_fast import infer as inferring
         from lambda_fast import train as training
         from lambda_fast.quiet import import_tensorflow
+        from lambda_fast.runner.world import world_of
 
+        in_a_world = which != "train" or world_of(os.environ) is not None
+        if not in_a_world and command.parse("train", "", None).gpu_count > 1:
+            return training.main()  # starts the ranks, no more
         import_tensorflow()
         shrink()
         if "PRETEND_TENSORFLOW" in os.environ:
             native.version = lambda _: os.environ["PRETEND_TENSORFLOW"]
         if "KILL_AFTER" in os.environ:
             kill_after(int(os.environ["KILL_AFTER"]))
+        if "FAIL" in os.environ:
+            rank, step, what, marker = os.environ["FAIL"].split(":")
+            fail_in(int(rank), int(step), what, marker)
+        if "DUMP" in os.environ:
+            dump_to(os.environ["DUMP"])
+        if "PLAIN" in os.environ:
+            plain_net()
+        if own == os.environ.get("OTHER_RANK"):  # is not like the others
+            sys.argv += os.environ["OTHER_ARGUMENTS"].split()
+            SAMPLES["train"] = int(os.environ.get("OTHER_SAMPLES", SAMPLES["train"]))
+        if own == os.environ.get("OTHER_VERSION_RANK"):
+            from lambda_fast import machine
+
+            machine.version = lambda _: "0.0.1"
         mains = {"train": training, "eval": evaluating, "infer": inferring}
-        return mains[which].main(arguments)
+        return mains[which].main()
 
     return command.main(body)
 

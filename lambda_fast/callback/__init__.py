@@ -25,7 +25,7 @@ class StepReport:
         epoch: that the step belongs to, from 0.
         outputs: `loss`, `accuracy`, `learning_rate`: float32 scalars on the device. Reading one
             waits for the device.
-        images: that this rank saw in the step.
+        images: that all ranks saw in the step.
         seconds: the host spent on the step.
         input_seconds: of these, until the inputter had the batch.
     """
@@ -53,6 +53,7 @@ class Run:
         metrics: the newest value of each number that a callback found.
         stopping: ends the run after this step; the reason, or none.
         say: prints a line without disturbing a progress line.
+        tell: says what the run is doing, to whoever watches over its ranks.
         paused_seconds: spent in `pause`.
     """
 
@@ -66,6 +67,7 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     stopping: str | None = None
     say: Callable[[str], None] = print
+    tell: Callable[[str], None] = lambda doing: None
     paused_seconds: float = 0.0
 
     def is_log_step(self) -> bool:
@@ -87,8 +89,9 @@ class Run:
         return self.step % self.inputter.steps_per_epoch == 0
 
     @contextlib.contextmanager
-    def pause(self) -> Iterator[None]:
+    def pause(self, doing: str = "pause") -> Iterator[None]:
         """Keeps work that is no training (a checkpoint, an evaluation) out of the speed."""
+        self.tell(doing)
         self.modeler.step()  # waits for the device, so that its steps are not counted in here
         begin = time.perf_counter()
         try:

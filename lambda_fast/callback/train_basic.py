@@ -47,7 +47,7 @@ class TrainBasic(Callback):
             self._save(run)
 
     def _save(self, run: Run) -> None:
-        with run.pause():
+        with run.pause("checkpoint"):
             values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
             facts = run.modeler.facts() | {
                 "config": list(overrides.lines(run.config)),

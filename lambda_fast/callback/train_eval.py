@@ -31,7 +31,7 @@ class TrainEval(Callback):
             self._inputter.close()
 
     def _evaluate(self, run: Run) -> None:
-        with run.pause():
+        with run.pause("evaluate"):
             if self._inputter is None:
                 self._inputter = find("inputter", run.config.inputter.name)(run.config, "eval")
                 self._modeler = run.modeler.for_mode("eval", self._inputter)

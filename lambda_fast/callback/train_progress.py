@@ -20,9 +20,11 @@ class TrainProgress(Callback):
 
     def before_run(self, run: Run) -> None:
         """Starts the line, and says what is about to happen."""
+        ranks = run.config.gpu_count
         self._console.print(
             f"{run.config.name}: {run.inputter.samples} images, {run.config.epochs} epochs, "
-            f"{run.total_steps} steps of {run.inputter.batch_size}, on {_device()}; "
+            f"{run.total_steps} steps of {run.inputter.batch_size * ranks}, "
+            f"on {_device()}{f' for each of {ranks} ranks' if ranks > 1 else ''}; "
             f"writes to {run.model_dir}",
             markup=False,
         )

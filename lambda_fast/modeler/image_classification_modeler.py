@@ -19,6 +19,7 @@ from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
 from lambda_fast.modeler.schedule import Schedule
 from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
+from lambda_fast.runner.collective import all_reduce
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -74,6 +75,8 @@ class ImageClassificationModeler:
                 name="optimizer",
             )
             self.optimizer.build(self.model.trainable_variables)
+            # Above 0 where this rank wants to stop; the step tells all ranks of it.
+            self.stop = tf.Variable(0.0, trainable=False, name="stop")
 
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
         """A modeler of another mode that shares the network."""
@@ -130,9 +133,32 @@ class ImageClassificationModeler:
             "grads": grads,
         }
 
-    def reduce(self, grads: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-        """The mean of the gradients over all ranks: in a world of one, the gradients themselves."""
-        return grads
+    def reduce(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """The means over all ranks, by one collective; in a world of one, what was given.
+
+        Besides the gradients, loss and accuracy these are the statistics that layers keep, which
+        each rank has moved by its own images: after the step all ranks have the same. `stop` is
+        above 0 if any rank wants to stop.
+
+        Args:
+            outputs: `loss`, `accuracy`, `grads` as `model_fn` returns them, and others.
+        """
+        if self.config.gpu_count == 1:
+            return outputs
+        scalars = {name: outputs[name] for name in ("loss", "accuracy")}
+        scalars["stop"] = tf.identity(self.stop)
+        moved = [
+            variable
+            for variable in self.model.non_trainable_variables
+            if variable.dtype == "float32"
+        ]
+        grads = outputs["grads"]
+        means = all_reduce([*grads, *scalars.values(), *(each.value for each in moved)])
+        rest = means[len(grads) + len(scalars) :]
+        for variable, mean in zip(moved, rest, strict=True):
+            variable.assign(mean)
+        scalars = dict(zip(scalars, means[len(grads) :], strict=False))
+        return outputs | scalars | {"grads": means[: len(grads)]}
 
     def apply(self, grads: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """Updates the variables and counts the step."""
@@ -144,8 +170,8 @@ class ImageClassificationModeler:
         self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         augmented = self._augment(images, sample_ids, epoch)
-        outputs = self.model_fn(augmented, labels, None)
-        self.apply(self.reduce(outputs.pop("grads")), outputs["learning_rate"])
+        outputs = self.reduce(self.model_fn(augmented, labels, None))
+        self.apply(outputs.pop("grads"), outputs["learning_rate"])
         return outputs
 
     @tf.function(jit_compile=True)
@@ -165,7 +191,12 @@ class ImageClassificationModeler:
         return augment(images, sample_ids, seed, epoch, self.spec, self.config.modeler.precision)
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One update. Returns `loss`, `accuracy`, `learning_rate` as scalars on the device."""
+        """One update.
+
+        Returns:
+            `loss`, `accuracy`, `learning_rate` as scalars on the device; with several ranks, `stop`
+            as well.
+        """
         arguments = (batch.images, batch.labels, batch.sample_ids, batch.epoch)
         return self._call(self._train_program, arguments)
 

@@ -21,6 +21,9 @@ _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 _SIGNS = ("PMI_RANK", "PMI_FD", "PMIX_RANK")
 
 
+LIBRARY = "LAMBDA_FAST_MPI_LIBRARY"
+
+
 class CollectiveError(UserError, RuntimeError):
     """Ranks cannot work together: no MPI, or a launcher that MPI does not know."""
 
@@ -59,7 +62,7 @@ def mpi_library() -> str:
     Raises:
         CollectiveError: neither is there.
     """
-    named = os.environ.get("LAMBDA_FAST_MPI_LIBRARY", "")
+    named = os.environ.get(LIBRARY, "")
     if named:
         if not Path(named).is_file():
             raise CollectiveError(

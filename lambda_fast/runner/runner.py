@@ -63,23 +63,29 @@ class Runner:
             with _Signals(run):
                 for callback in self._callbacks:
                     callback.before_run(run)
-                while run.step < run.total_steps and run.stopping is None:
+                while self._goes_on(run):
                     self._step(run)
                 for callback in self._callbacks:
                     callback.after_run(run)
         return run
 
+    def _goes_on(self, run: Run) -> bool:
+        return run.step < run.total_steps and run.stopping is None
+
     def _step(self, run: Run) -> None:
         for callback in self._callbacks:
             callback.before_step(run)
+        run.tell("input")
         begin = time.perf_counter()
         epoch, index = divmod(run.step, run.inputter.steps_per_epoch)
         batch = run.inputter.batch(epoch, index)
         waited = time.perf_counter() - begin
+        run.tell("compile" if run.step == run.first_step else "step")
         outputs = run.modeler.train_step(batch)
         run.step += 1
         seconds = time.perf_counter() - begin
-        report = StepReport(run.step, epoch, outputs, batch.count, seconds, waited)
+        images = batch.count * run.config.gpu_count
+        report = StepReport(run.step, epoch, outputs, images, seconds, waited)
         for callback in self._callbacks:
             callback.after_step(run, report)
 

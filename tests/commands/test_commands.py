@@ -53,7 +53,12 @@ def test_print_config_lists_what_set_takes():
         (["--config", "cifar10", "--set", "epoch=1"], "Did you mean epochs"),
         (["--config", "cifar10", "--set", "epochs=x"], "expected epochs to be of type int"),
         (["--config", "cifar10", "--set", "epochs=0"], "expected epochs to be at least 1"),
-        (["--config", "cifar10", "--set", "gpu_count=4"], "expected gpu_count to be 1"),
+        (["--config", "cifar10", "--set", "gpu_count=0"], "expected gpu_count to be at least 1"),
+        (["--config", "cifar10", "--set", "runner.timeout=1"], "runner.timeout to be at least 4"),
+        (
+            ["--config", "cifar10", "--set", "modeler.sync_batch_norm=true"],
+            "expected modeler.sync_batch_norm to be false",
+        ),
     ],
 )
 @pytest.mark.parametrize("module", ["train", "eval"])

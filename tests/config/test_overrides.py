@@ -83,7 +83,7 @@ def test_printed_lines_bring_the_config_back(config):
         "epochs=0",
         "max_step=0",
         "batch_size_per_gpu=0",
-        "gpu_count=2",
+        "gpu_count=0",
         "modeler.learning_rate=0",
         "modeler.momentum=1",
         "modeler.momentum=0",
