@@ -101,7 +101,8 @@ def join(gpu: bool = False) -> World:
         The world; the same one when called again.
 
     Raises:
-        CollectiveError: no MPI or NCCL library, one of another ABI, or one that its launcher does not know.
+        CollectiveError: no MPI or NCCL library, one of another ABI, or an MPI that the launcher
+            does not know.
     """
     if world().ranks > 1 or not launched():
         return world()
