@@ -26,10 +26,12 @@ def command(folder, *settings):
 
 
 def start(folder, *settings, before=(), **environment):
+    # A test that imported TensorFlow before has left its log level in the environment.
+    clean = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.Popen(
         [*before, *command(folder, *settings)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        env=clean | {"PYTHONPATH": str(ROOT)} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

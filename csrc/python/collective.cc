@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/base/error.h"
@@ -21,6 +22,13 @@ ValueType value_type(const py::array& array) {
   require(array.dtype().kind() == 'f' && array.itemsize() == 2, "all_reduce",
           "expected float32, float16, or uint16 that holds bfloat16; found another type");
   return ValueType::kFloat16;
+}
+
+ValueType value_type(const std::string& dtype) {
+  if (dtype == "float32") return ValueType::kFloat32;
+  require(dtype == "bfloat16" || dtype == "float16", "all_reduce", "expected float32, bfloat16 or float16; found ",
+          dtype);
+  return dtype == "bfloat16" ? ValueType::kBFloat16 : ValueType::kFloat16;
 }
 
 void require_dense(const py::array& array, const char* where) {
@@ -72,6 +80,20 @@ void add_collective(py::module_& module) {
         world().all_reduce(Bucket(std::move(pieces)), mean ? Reduction::kMean : Reduction::kSum, {});
       },
       py::arg("arrays"), py::arg("mean") = true, "Replaces each array by its sum or mean over all ranks.");
+  module.def(
+      "all_reduce_device",
+      [](const std::vector<std::tuple<uintptr_t, int64_t, std::string>>& arrays, bool mean, uintptr_t stream) {
+        std::vector<Piece> pieces;
+        for (const auto& [address, count, dtype] : arrays) {
+          void* const data = reinterpret_cast<void*>(address);
+          pieces.push_back({data, data, count, value_type(dtype)});
+        }
+        const py::gil_scoped_release release;
+        gpu_world().all_reduce(Bucket(std::move(pieces)), mean ? Reduction::kMean : Reduction::kSum,
+                               {nullptr, reinterpret_cast<void*>(stream)});
+      },
+      py::arg("arrays"), py::arg("mean"), py::arg("stream"),
+      "As all_reduce, for arrays on a GPU: (address, count, dtype) each; queued on the stream.");
   module.def(
       "broadcast",
       [](const std::vector<py::array>& arrays, int root) {

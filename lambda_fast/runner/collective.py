@@ -62,38 +62,59 @@ def mpi_library() -> str:
     Raises:
         CollectiveError: neither is there.
     """
+<<<<<<< HEAD
     named = os.environ.get(LIBRARY, "")
+=======
+    # libmpi_abi.so without a number is a linker's script.
+    return _library("LAMBDA_FAST_MPI_LIBRARY", "mpich", "libmpi_abi.so.")
+
+
+def nccl_library() -> str:
+    """Path of the NCCL library: LAMBDA_FAST_NCCL_LIBRARY, else that of nvidia-nccl-cu12's wheel.
+
+    Raises:
+        CollectiveError: neither is there.
+    """
+    return _library("LAMBDA_FAST_NCCL_LIBRARY", "nvidia-nccl-cu12", "libnccl.so.")
+
+
+def _library(variable: str, package: str, prefix: str) -> str:
+    named = os.environ.get(variable, "")
+>>>>>>> collectives
     if named:
         if not Path(named).is_file():
             raise CollectiveError(
-                f"[LAMBDA_FAST_MPI_LIBRARY] expected the path of libmpi_abi.so.1, found {named!r}, "
-                "which is no file. Correct it, or unset it to use that of pip install mpich"
+                f"[{variable}] expected the path of {prefix}*, found {named!r}, which is no file. "
+                f"Correct it, or unset it to use that of pip install {package}"
             )
         return named
     try:
-        # libmpi_abi.so without a number is a linker's script.
-        found = [file for file in files("mpich") or [] if file.name.startswith("libmpi_abi.so.")]
+        found = [file for file in files(package) or [] if file.name.startswith(prefix)]
         return str(Path(found[0].locate()).resolve(strict=True))
     except (PackageNotFoundError, IndexError, OSError) as error:
         raise CollectiveError(
-            "[mpi] expected an MPI library, found none. pip install mpich, or name a library of "
-            "MPI's standard ABI (libmpi_abi.so.1) in LAMBDA_FAST_MPI_LIBRARY"
+            f"[collective] expected the library {prefix}*, found none. pip install {package}, or "
+            f"name one in {variable}"
         ) from error
 
 
-def join() -> World:
+def join(gpu: bool = False) -> World:
     """Joins the ranks that mpiexec or srun started; alone, it stays a world of one without MPI.
+
+    Args:
+        gpu: the ranks compute on a GPU each, so that tensors travel through NCCL.
 
     Returns:
         The world; the same one when called again.
 
     Raises:
-        CollectiveError: no MPI library, one of another ABI, or one that its launcher does not know.
+        CollectiveError: no MPI or NCCL library, one of another ABI, or an MPI that the launcher
+            does not know.
     """
     if world().ranks > 1 or not launched():
         return world()
     try:
-        native.core().join_world(mpi_library())
+        native.core().join_world(mpi_library(), nccl_library() if gpu else "")
     except RuntimeError as error:
         raise CollectiveError(str(error)) from error
     if world().ranks == 1:

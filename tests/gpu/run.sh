@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# On a machine with a GPU, nvcc, JAX and CuPy, with or without TensorFlow: builds core, handlers and _core, holds the CUDA
+# On a machine with a GPU, nvcc, JAX and CuPy (for sums among ranks also mpich and nvidia-nccl-cu12), with or without TensorFlow: builds core, handlers and _core, holds the CUDA
 # path to the CPU's bytes, and times it against a device copy.
 #
 #   bash tests/gpu/run.sh

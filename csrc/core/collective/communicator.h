@@ -39,6 +39,9 @@ class Communicator {
 
   // From any thread: every rank's pending and later calls fail with an Error as soon as it looks.
   virtual void abort() = 0;
+
+  // Whether some rank has aborted.
+  virtual bool ended() const = 0;
 };
 
 std::unique_ptr<Communicator> make_solo();

@@ -75,6 +75,8 @@ class Mpi : public Communicator {
     }
   }
 
+  bool ended() const override { return node_ && node_->ended(); }
+
  private:
   // Rank r gets everybody's r-th part of a round and sums it in the order of the ranks; then all get all parts. As
   // much travels as with MPI_Allreduce, and the bits are those of node_memory, which an MPI does not promise.

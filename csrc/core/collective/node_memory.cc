@@ -162,6 +162,8 @@ void NodeMemory::barrier() {
   finish(call);
 }
 
+bool NodeMemory::ended() const { return shared_->state.load() != static_cast<uint32_t>(State::kGoing); }
+
 void NodeMemory::abort() { shared_->state.store(static_cast<uint32_t>(State::kEnded)); }
 
 }  // namespace lambda_fast

@@ -32,6 +32,7 @@ class NodeMemory {
   void broadcast(const std::vector<Bytes>& parts, int root);
   void barrier();
   void abort();
+  bool ended() const;
 
  private:
   // What a rank calls; all must call the same.
