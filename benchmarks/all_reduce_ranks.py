@@ -17,13 +17,7 @@ from lambda_fast import native
 from lambda_fast.runner import collective
 
 Step = Callable[[], object]
-<<<<<<< HEAD
-PATIENCE = (
-    2.0  # seconds; a system whose step took longer is measured thrice and not at larger sizes
-)
-=======
 PATIENCE = 2.0  # seconds; a slower system is measured thrice, and not at larger sizes
->>>>>>> collectives
 
 
 def main() -> None:

@@ -62,11 +62,8 @@ def mpi_library() -> str:
     Raises:
         CollectiveError: neither is there.
     """
-<<<<<<< HEAD
-    named = os.environ.get(LIBRARY, "")
-=======
     # libmpi_abi.so without a number is a linker's script.
-    return _library("LAMBDA_FAST_MPI_LIBRARY", "mpich", "libmpi_abi.so.")
+    return _library(LIBRARY, "mpich", "libmpi_abi.so.")
 
 
 def nccl_library() -> str:
@@ -80,7 +77,6 @@ def nccl_library() -> str:
 
 def _library(variable: str, package: str, prefix: str) -> str:
     named = os.environ.get(variable, "")
->>>>>>> collectives
     if named:
         if not Path(named).is_file():
             raise CollectiveError(

@@ -20,7 +20,7 @@ from lambda_fast.errors import UserError
 from lambda_fast.runner import collective
 from lambda_fast.runner.beating import Beat, RendezvousError
 from lambda_fast.runner.watching import Watch
-from lambda_fast.runner.world import World, fitted, take_devices
+from lambda_fast.runner.world import World, fitted, gpus_present, take_devices
 
 WATCH, TOKEN = "LAMBDA_FAST_WATCH", "LAMBDA_FAST_TOKEN"
 _line: Beat | None = None
@@ -49,7 +49,7 @@ def as_rank(config: Config, world: World, body: Callable[[Config], int]) -> int:
             _line = Beat(os.environ[WATCH], os.environ.get(TOKEN, ""), world.rank)
         config = fitted(config, world)
         take_devices(world, launched)
-        joined = collective.join()
+        joined = collective.join(gpu=gpus_present() > 0)
         if (joined.rank, joined.ranks) != (world.rank, world.ranks):
             raise ConfigError(
                 f"[mpi] expected rank {world.rank} of {world.ranks}, found {joined.rank} of "
