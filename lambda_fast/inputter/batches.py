@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -68,7 +69,7 @@ class Batches(Protocol):
         ...
 
 
-class HostBatches:
+class HostBatches(ABC):
     """Batches in host memory, for classes that can `fill` an array.
 
     Attributes:
@@ -83,13 +84,13 @@ class HostBatches:
     def __init__(self) -> None:
         self.bad: dict[int, str] = {}
 
+    @abstractmethod
     def fill(self, output: np.ndarray, ids: np.ndarray, epoch: int, reading: Any) -> Faults:
         """Makes the images of ids (int64 [images]) in output, uint8 [images, *shape].
 
         Returns:
             By index, what is wrong with the bad ones, whose places are left as they are.
         """
-        raise NotImplementedError
 
     def new_batch(self) -> np.ndarray:
         """Memory that a tensor can take over."""
