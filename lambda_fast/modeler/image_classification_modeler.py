@@ -17,6 +17,8 @@ from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import find
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
+from lambda_fast.modeler.objective import cross_entropy, targets_of
+from lambda_fast.modeler.optimizers import optimizer_of
 from lambda_fast.modeler.schedule import Schedule
 from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
 from lambda_fast.runner.collective import all_reduce
@@ -36,6 +38,7 @@ class ImageClassificationModeler:
     Attributes:
         config: the run, with the precision that `auto` means here.
         model: the Keras network; logits out.
+        learning: the variables that the step updates, in train mode.
         optimizer: the Keras optimizer, in train mode; its `iterations` is the step.
     """
 
@@ -68,13 +71,8 @@ class ImageClassificationModeler:
             self.schedule = Schedule(
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
-            self.optimizer = keras.optimizers.SGD(
-                learning_rate=modeler.learning_rate,
-                momentum=modeler.momentum,
-                nesterov=modeler.nesterov,
-                name="optimizer",
-            )
-            self.optimizer.build(self.model.trainable_variables)
+            self.learning = self.model.trainable_variables
+            self.optimizer = optimizer_of(modeler, self.learning)
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
 
@@ -109,21 +107,16 @@ class ImageClassificationModeler:
 
     def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         config = self.config.modeler
-        variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             logits = tf.cast(self.model(images, training=True), tf.float32)
-            targets = tf.one_hot(labels, logits.shape[-1])
-            if config.label_smoothing > 0:
-                smoothing = config.label_smoothing
-                targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+            loss = cross_entropy(logits, targets_of(labels, logits.shape[-1], config))
             # A network may bring penalties of its own; they steer the update and are not reported.
             objective = tf.add_n([loss, *self.model.losses])
-        grads = tape.gradient(objective, [variable.value for variable in variables])
+        grads = tape.gradient(objective, [variable.value for variable in self.learning])
         if config.weight_decay > 0:
             grads = [
                 grad + config.weight_decay * variable.value if len(variable.shape) > 1 else grad
-                for grad, variable in zip(grads, variables, strict=True)
+                for grad, variable in zip(grads, self.learning, strict=True)
             ]
         correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
         return {
@@ -163,7 +156,7 @@ class ImageClassificationModeler:
     def apply(self, grads: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """Updates the variables and counts the step."""
         self.optimizer.learning_rate.assign(learning_rate)
-        self.optimizer.apply(grads, self.model.trainable_variables)
+        self.optimizer.apply(grads, self.learning)
 
     @tf.function(jit_compile=True)
     def _train_program(

@@ -1,0 +1,34 @@
+"""What a config says when a value does not fit."""
+
+from lambda_fast.errors import UserError
+
+
+class ConfigError(UserError, ValueError):
+    """A field, a value or a name that does not fit."""
+
+
+def require(ok: bool, path: str, expected: str, found: object) -> None:
+    """Refuses a value.
+
+    Args:
+        ok: whether it fits.
+        path: of the field, as `--set` takes it.
+        expected: what would fit.
+        found: the value.
+
+    Raises:
+        ConfigError: it does not fit.
+    """
+    if not ok:
+        raise ConfigError(f"[config] expected {path} to be {expected}; found {found!r}")
+
+
+def require_at_least(least: float, part: object, prefix: str, *names: str) -> None:
+    """Refuses fields of a part that are below the least value.
+
+    Raises:
+        ConfigError: names the first one.
+    """
+    for name in names:
+        found = getattr(part, name)
+        require(found >= least, f"{prefix}{name}", f"at least {least}", found)

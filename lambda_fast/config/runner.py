@@ -1,0 +1,31 @@
+"""What drives the steps."""
+
+from dataclasses import dataclass
+
+from lambda_fast.config.checks import require_at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerConfig:
+    """What drives the steps.
+
+    Attributes:
+        name: a module of `lambda_fast.runner`. With more than one device, `runner` means
+            `all_reduce_runner`.
+        timeout: seconds within which the job ends when a rank has died, hangs or has failed.
+        restarts: how often it then starts again from the last checkpoint, where this command has
+            started the ranks.
+    """
+
+    name: str = "runner"
+    timeout: float = 60.0
+    restarts: int = 0
+
+    def check(self) -> None:
+        """Refuses values that no run can use.
+
+        Raises:
+            ConfigError: names the field, what is expected and what was found.
+        """
+        require_at_least(4, self, "runner.", "timeout")
+        require_at_least(0, self, "runner.", "restarts")
