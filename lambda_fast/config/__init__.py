@@ -57,6 +57,14 @@ class Config:
         """The folder of this run."""
         return Path(self.model_dir or f"runs/{self.name}").expanduser()
 
+    def best_path(self) -> Path:
+        """Where `callback.keep_best` keeps its checkpoint, in folders like those of the run."""
+        return self.model_path() / "best"
+
+    def checkpoints_path(self) -> Path:
+        """The folder of the run whose newest checkpoint eval, infer and export take."""
+        return self.best_path() if self.callback.use_best else self.model_path()
+
     def batch_size(self, mode: str) -> int:
         """Images a step on each device."""
         return self.batch_size_per_gpu * (self.modeler.accumulate if mode == "train" else 1)
