@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import numpy as np
 import tiny_run
 
 from lambda_fast.build import recipe
@@ -21,7 +20,8 @@ def net(num_classes, image_shape):
             keras.layers.Conv2D(4, 3, strides=4, activation="relu", name="conv"),
             keras.layers.Flatten(),
             keras.layers.Dense(num_classes, name="logits", dtype="float32"),
-        ]
+        ],
+        name="net",
     )
 
 
@@ -49,8 +49,3 @@ def inputter(mode, batch):
         samples=len(data.images), batch_size=batch, seed=0, shuffle=train, complete=not train
     )
     return InMemoryInputter(data.images, data.labels, data.class_names, order)
-
-
-def values(modeler):
-    """The variables that learn, as float64 arrays by name."""
-    return {v.path: np.asarray(v.value, np.float64) for v in modeler.learning}
