@@ -271,7 +271,7 @@ class ImageClassificationModeler:
                 config.batch_size("train") * config.gpu_count
             ),
             "modeler.optimizer": config.modeler.optimizer,
-            "modeler.ema > 0": config.modeler.ema > 0,
+            "modeler.ema": "on" if config.modeler.ema > 0 else "off",
             **self._data_facts,
             **self.image_facts(),
         }

@@ -1,7 +1,6 @@
 """Adam, clipping, averages, accumulation, mixing and the best checkpoint in one run, resumed."""
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -93,14 +92,6 @@ def evaluation(folder, *settings):
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
-
-
-def test_another_optimizer_cannot_go_on(whole, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(whole[0], folder)
-    code, _, errors = run(folder, *FIELDS, "modeler.optimizer=lamb")
-    assert code == 2
-    assert "modeler.optimizer = 'lamb', found 'adam'" in errors
 
 
 def test_two_ranks_that_accumulate_equal_one_that_does_not(tmp_path):
