@@ -51,8 +51,9 @@ class CallbackConfig:
         )
         require_at_least(0, self, prefix, "save_checkpoints_steps", "eval_every_epochs")
         require(
-            not self.keep_best or "train_eval" in self.names,
+            not self.keep_best or ("train_eval" in self.names and self.eval_every_epochs > 0),
             f"{prefix}keep_best",
-            "false without train_eval among the names, which finds out what is best",
+            "false without train_eval among the names and eval_every_epochs of 1 or more, which "
+            "find out what is best",
             self.keep_best,
         )

@@ -191,15 +191,20 @@ class ImageClassificationModeler:
     def _train_program(
         self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        config = self.config
-        augmented = self._augment(images, sample_ids, epoch)
-        if mixes(config.modeler):
-            classes = self.model.output_shape[-1]
-            augmented, labels = mixed(
-                augmented, labels, classes, sample_ids, epoch, config.seed, config.modeler
-            )
-        outputs = self.reduce(self.model_fn(augmented, labels, None))
-        return outputs | self.apply(outputs.pop("grads"), outputs["learning_rate"])
+        inputs = self.training_inputs(images, labels, sample_ids, epoch)
+        outputs = self.reduce(self.model_fn(*inputs, None))
+        grads = outputs.pop("grads")
+        return outputs | self.apply(grads, outputs["learning_rate"])
+
+    def training_inputs(
+        self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """A step's images and labels as `model_fn` takes them in train mode."""
+        config, augmented = self.config, self._augment(images, sample_ids, epoch)
+        if not mixes(config.modeler):
+            return augmented, labels
+        classes = self.model.output_shape[-1]
+        return mixed(augmented, labels, classes, sample_ids, epoch, config.seed, config.modeler)
 
     @tf.function(jit_compile=True)
     def _forward_program(
