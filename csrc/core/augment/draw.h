@@ -76,6 +76,17 @@ LF_HOST_DEVICE Window resized_crop_window(const AugmentPlan& plan, const SampleK
   return fallback_window(plan);
 }
 
+// A window that has the crop's size once the image's short side is resized to a random length.
+LF_HOST_DEVICE Window scaled_crop_window(const AugmentPlan& plan, const SampleKey& key) {
+  const PhiloxBlock block = dice(key, kDiceResizedCrop);
+  const int32_t height = plan.input.height, width = plan.input.width;
+  const double scale =
+      smaller(height, width) / between(block.word[0], plan.spec.short_side.low, plan.spec.short_side.high);
+  const int32_t h = larger(1, smaller(height, static_cast<int32_t>(rounded(plan.output.height * scale))));
+  const int32_t w = larger(1, smaller(width, static_cast<int32_t>(rounded(plan.output.width * scale))));
+  return {below(block.word[2], height - h + 1), below(block.word[3], width - w + 1), h, w};
+}
+
 LF_HOST_DEVICE Draw draw(const AugmentPlan& plan, const SampleKey& key) {
   const AugmentSpec& spec = plan.spec;
   const PhiloxBlock geometry = dice(key, kDiceGeometry), colour = dice(key, kDiceColour);
@@ -83,6 +94,8 @@ LF_HOST_DEVICE Draw draw(const AugmentPlan& plan, const SampleKey& key) {
 
   if (spec.crop == Crop::kRandomResized) {
     result.geometry.window = resized_crop_window(plan, key);
+  } else if (spec.crop == Crop::kRandomScaled) {
+    result.geometry.window = scaled_crop_window(plan, key);
   } else {
     const int32_t rows = plan.input.height + 2 * spec.pad - plan.output.height;
     const int32_t columns = plan.input.width + 2 * spec.pad - plan.output.width;
