@@ -18,8 +18,8 @@ class AugmentSpec:
             repeated (`reflect`; pad must then be less than the shorter side).
         crop: where the output's window lies: in the middle, anywhere, or anywhere with a random
             area and aspect and resized bilinearly (Szegedy et al., 2014, arXiv:1409.4842).
-            `random_scaled` is the crop that resizing the image's short side to a random length would
-            give (Simonyan and Zisserman, 2014, arXiv:1409.1556).
+            `random_scaled` is the crop that resizing the image's short side to a random length
+            would give (Simonyan and Zisserman, 2014, arXiv:1409.1556).
         area: range of the window's share of the image, for `random_resized`.
         aspect: range of the window's width / height, for `random_resized`.
         short_side: range of the short side's length in pixels, for `random_scaled`; not below the
