@@ -25,8 +25,8 @@ class InputterConfig:
         hold_out: share of the training images that is kept for evaluation where there is no
             `eval_meta`, chosen by each image's path.
         resize: pixels of the short side before a centred crop; with other crops than
-            `random_resized`, the side of the squares that the step crops from. 0: the largest crop,
-            and the images' own size, which must be the same for all.
+            `random_resized` and `random_scaled`, the side of the squares that the step crops from.
+            0: the largest crop, and the images' own size, which must be the same for all.
         antialias: averages where images shrink, as Pillow and torchvision do; without it they are
             sampled between four pixels, as `tf.image.resize` and the augmenter do: a little faster.
         cache: `memory` keeps decoded images from the first epoch on.

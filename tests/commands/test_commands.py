@@ -113,7 +113,7 @@ def test_a_model_dir_in_use(tmp_path):
         ),
         ("augmenter.width=80", "[augment] expected a crop of at most 40x40"),
         ("augmenter.height=40", "expected a crop of at most 32x32"),
-        ("augmenter.crop=middle", "to be one of center, random, random_resized; found 'middle'"),
+        ("augmenter.crop=middle", "one of center, random, random_resized, random_scaled; found"),
         ("augmenter.flip=2", "[augment] expected flip as a probability"),
         ("batch_size_per_gpu=500", "found 200 images for a global batch of 500"),
     ],
