@@ -1,4 +1,4 @@
-"""The core's own test programs, under AddressSanitizer and UBSan for each instruction set, and ThreadSanitizer."""
+"""The core's own test programs under AddressSanitizer, UBSan and ThreadSanitizer."""
 
 import os
 import shutil
