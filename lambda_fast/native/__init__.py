@@ -12,7 +12,8 @@ from typing import Any
 from lambda_fast.errors import UserError
 
 _FOLDER = Path(__file__).parent
-_REBUILD = "Build it for this environment: pip install --force-reinstall --no-deps -e ."
+REBUILD = "pip install --force-reinstall --no-deps -e ."
+_REBUILD = f"Build it for this environment: {REBUILD}"
 
 
 class NativeLibraryError(UserError, ImportError):
