@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lambda_fast.config.checks import require_at_least
+from lambda_fast.config.checks import require, require_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,9 @@ class CallbackConfig:
         save_checkpoints_steps: steps between two checkpoints; 0: at the end of each epoch.
         keep_checkpoint_max: checkpoints kept, the newest ones.
         eval_every_epochs: epochs between two evaluations; 0: at the end of the run alone.
+        profile: `FIRST:LAST` writes a profile of these steps, both included, for TensorBoard.
+        xla_dump: a folder for what XLA makes of the programs, with several ranks one in it for
+            each.
     """
 
     names: tuple[str, ...] = (
@@ -26,6 +29,7 @@ class CallbackConfig:
         "train_eval",
         "train_summary",
         "train_metrics",
+        "train_profile",
         "train_progress",
     )
     log_every_n_iter: int = 20
@@ -33,6 +37,13 @@ class CallbackConfig:
     save_checkpoints_steps: int = 0
     keep_checkpoint_max: int = 3
     eval_every_epochs: int = 0
+    profile: str = ""
+    xla_dump: str = ""
+
+    def profiled_steps(self) -> range:
+        """The steps of `profile`, counted from 1."""
+        first, _, last = self.profile.partition(":")
+        return range(int(first), int(last) + 1) if self.profile else range(0)
 
     def check(self) -> None:
         """Refuses values that no run can use.
@@ -45,3 +56,20 @@ class CallbackConfig:
             1, self, prefix, "log_every_n_iter", "save_summary_steps", "keep_checkpoint_max"
         )
         require_at_least(0, self, prefix, "save_checkpoints_steps", "eval_every_epochs")
+        require(
+            not self.profile or _is_span(self.profile),
+            "callback.profile",
+            "FIRST:LAST, two steps with 1 <= FIRST <= LAST",
+            self.profile,
+        )
+        require(
+            not self.profile or "train_profile" in self.names,
+            "callback.names",
+            "with train_profile, which callback.profile needs",
+            self.names,
+        )
+
+
+def _is_span(text: str) -> bool:
+    first, _, last = text.partition(":")
+    return first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)
