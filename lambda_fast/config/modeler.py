@@ -25,6 +25,8 @@ class ModelerConfig:
         weight_decay: L2, added to the gradients of all weights that have more than one dimension.
         label_smoothing: share of the target spread over all classes (Szegedy et al., 2015,
             arXiv:1512.00567).
+        on_nonfinite: when loss or gradients are not finite: `stop`, with the variables as they
+            were before, or `skip` the step. Either way `<model_dir>/nonfinite.json` says where.
         sync_batch_norm: normalise with the statistics of all ranks' images, not of each rank's.
     """
 
@@ -41,6 +43,7 @@ class ModelerConfig:
     decay: float = 0.1
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    on_nonfinite: Literal["stop", "skip"] = "stop"
     sync_batch_norm: bool = False
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import find
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
+from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, targets_of
 from lambda_fast.modeler.optimizers import optimizer_of
 from lambda_fast.modeler.schedule import Schedule
@@ -75,6 +76,9 @@ class ImageClassificationModeler:
             self.optimizer = optimizer_of(modeler, self.learning)
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
+            self.guard = NonfiniteGuard(
+                list(self.variables().values()), self.optimizer.iterations, modeler.on_nonfinite
+            )
 
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
         """A modeler of another mode that shares the network."""
@@ -162,10 +166,19 @@ class ImageClassificationModeler:
     def _train_program(
         self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        augmented = self._augment(images, sample_ids, epoch)
-        outputs = self.reduce(self.model_fn(augmented, labels, None))
-        self.apply(outputs.pop("grads"), outputs["learning_rate"])
+        before = self.guard.before()
+        inputs = self.training_inputs(images, labels, sample_ids, epoch)
+        outputs = self.reduce(self.model_fn(*inputs, None))
+        grads = outputs.pop("grads")
+        self.apply(grads, outputs["learning_rate"])
+        self.guard.settle(before, outputs["loss"], grads)
         return outputs
+
+    def training_inputs(
+        self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """A step's images and labels as `model_fn` takes them in train mode."""
+        return self._augment(images, sample_ids, epoch), labels
 
     @tf.function(jit_compile=True)
     def _forward_program(
