@@ -116,7 +116,7 @@ def _in_words(ranks: list[dict[str, Any]]) -> str:
             continue
         where = f" on rank {rank}" if len(ranks) > 1 else ""
         images = [sample for sample in each["samples"] if sample["bad"]]
-        shown = ", ".join(str(sample["path"] or sample["id"]) for sample in images[:3])
+        shown = ", ".join(s["path"] or f"id {s['id']}" for s in images[:3])
         of = f", for {len(images)} of its images ({shown}{', …' * (len(images) > 3)})"
         return (
             f"the first bad tensor{where} is {bad['name']}: {bad['nan']} NaN and "
