@@ -8,28 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from pathlib import Path
 
 from lambda_fast import checkpoint, command
 from lambda_fast.build import find
 from lambda_fast.config import Config
+from lambda_fast.newest_checkpoint import newest
 from lambda_fast.quiet import import_tensorflow
 from lambda_fast.runner.evaluate import evaluate as one_pass
-
-
-def newest(model_dir: Path, asking: str = "eval") -> Path:
-    """The newest checkpoint of a run, for the command that is asking.
-
-    Raises:
-        CheckpointError: there is none; random weights are never used instead.
-    """
-    steps = checkpoint.all_steps(model_dir)
-    if not steps:
-        raise checkpoint.CheckpointError(
-            f"[{asking}] expected a checkpoint in {model_dir / checkpoint.FOLDER}, found none. "
-            "Train first, or name the run's folder with --set model_dir=DIR"
-        )
-    return checkpoint.path_of(model_dir, steps[-1])
 
 
 def evaluate(config: Config) -> dict[str, float | int | str]:
@@ -42,8 +27,7 @@ def evaluate(config: Config) -> dict[str, float | int | str]:
     Raises:
         UserError: what is wrong, and what to do.
     """
-    path = newest(config.checkpoints_path())
-    found = checkpoint.read(path)
+    path, found = newest(config.checkpoints_path(), "eval", command.note)
     import_tensorflow()
     inputter = find("inputter", config.inputter.name)(config, "eval")
     with contextlib.closing(inputter):

@@ -23,8 +23,8 @@ from lambda_fast.build import find
 from lambda_fast.config import Config
 from lambda_fast.data.class_folders import LeftOut, images_below
 from lambda_fast.data.fetch import DataError
-from lambda_fast.eval import newest
 from lambda_fast.inputter.image_files import load_images
+from lambda_fast.newest_checkpoint import newest
 from lambda_fast.quiet import import_tensorflow
 
 TOP = 5  # classes told of each image
@@ -94,11 +94,10 @@ def infer(config: Config, paths: Sequence[str]) -> Iterator[Prediction]:
         UserError: what is wrong, and what to do. An image of the first batch that cannot be read
             is told before the network is made.
     """
-    path = newest(config.checkpoints_path(), "infer")
+    path, found = newest(config.checkpoints_path(), "infer", command.note)
     size = min(len(paths), config.batch_size_per_gpu)
     batches = [paths[begin : begin + size] for begin in range(0, len(paths), size)]
     images = load_images(batches[0], config)
-    found = checkpoint.read(path)
     names = class_names(found, config)
     import_tensorflow()
     inputter = _inputter(images, names, size, config)

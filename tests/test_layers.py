@@ -85,3 +85,11 @@ def test_only_their_files_see_mpi_and_nccl():
 def test_importing_leaves_tensorflow_alone(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_nothing_is_unpickled():
+    """Data and checkpoints hold numbers; whatever could hold code is not read."""
+    forbidden = r"pickle|marshal|shelve|joblib|dill\b|torch\.load|load_model|\beval\(|\bexec\("
+    for file in (ROOT / "lambda_fast").rglob("*.py"):
+        for line in file.read_text().splitlines():
+            assert not re.search(forbidden, line) or "allow_pickle=False" in line, f"{file}: {line}"

@@ -109,6 +109,42 @@ def plain_net():
     resnet32.net = net
 
 
+def dividing_net():
+    """A network whose first layer divides each image by its mean: a black one gives NaN there."""
+    from lambda_fast.network import resnet32
+
+    def net(num_classes, image_shape):
+        import keras
+
+        def over_its_mean(x):
+            return x / keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
+
+        return keras.Sequential(
+            [
+                keras.Input(image_shape),
+                keras.layers.Lambda(over_its_mean, name="over_its_mean"),
+                keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="convolution"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(num_classes, dtype="float32"),
+            ]
+        )
+
+    resnet32.net = net
+
+
+def blacken(sample_id):
+    """Makes one training image black."""
+    inner = cifar10.load
+
+    def load(split, *arguments, **options):
+        data = inner(split, *arguments, **options)
+        if split == "train":
+            data.images[sample_id] = 0
+        return data
+
+    cifar10.load = load
+
+
 def main():
     """Runs the command named by the first argument."""
     which = sys.argv.pop(1)
@@ -137,6 +173,10 @@ def main():
             dump_to(os.environ["DUMP"])
         if "PLAIN" in os.environ:
             plain_net()
+        if "DIVIDES" in os.environ:
+            dividing_net()
+        if "BLACK" in os.environ:
+            blacken(int(os.environ["BLACK"]))
         if own == os.environ.get("OTHER_RANK"):  # is not like the others
             sys.argv += os.environ["OTHER_ARGUMENTS"].split()
             SAMPLES["train"] = int(os.environ.get("OTHER_SAMPLES", SAMPLES["train"]))

@@ -8,6 +8,7 @@ import numpy as np
 from lambda_fast import checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
+from lambda_fast.newest_checkpoint import clear, newest
 
 
 class TrainBasic(Callback):
@@ -19,12 +20,11 @@ class TrainBasic(Callback):
         self._saved = -1
 
     def before_run(self, run: Run) -> None:
-        """Restores the newest checkpoint of `model_dir`, if there is one."""
-        steps = checkpoint.all_steps(run.model_dir)
-        if not steps:
+        """Restores the newest intact checkpoint of `model_dir`, if there is any at all."""
+        if not checkpoint.all_steps(run.model_dir):
             return
-        path = checkpoint.path_of(run.model_dir, steps[-1])
-        found = checkpoint.read(path)
+        path, found = newest(run.model_dir, "train", run.say)
+        clear(run.model_dir, found.step)
         checkpoint.check_facts(path, found.facts, run.modeler.facts())
         checkpoint.check_class_names(path, found.facts, run.inputter.class_names)
         for change in _changes(found.facts.get("config", []), run.config):

@@ -19,6 +19,9 @@ class CallbackConfig:
         keep_best: `train_eval` keeps the checkpoint with the greatest accuracy in `best/`, beside
             the newest ones.
         use_best: eval, infer and export take that one instead of the newest.
+        profile: `FIRST:LAST` writes a profile of these steps, both included, for TensorBoard.
+        xla_dump: a folder for what XLA makes of the programs, with several ranks one in it for
+            each.
     """
 
     names: tuple[str, ...] = (
@@ -29,6 +32,7 @@ class CallbackConfig:
         "train_eval",
         "train_summary",
         "train_metrics",
+        "train_profile",
         "train_progress",
     )
     log_every_n_iter: int = 20
@@ -38,6 +42,13 @@ class CallbackConfig:
     eval_every_epochs: int = 0
     keep_best: bool = False
     use_best: bool = False
+    profile: str = ""
+    xla_dump: str = ""
+
+    def profiled_steps(self) -> range:
+        """The steps of `profile`, counted from 1."""
+        first, _, last = self.profile.partition(":")
+        return range(int(first), int(last) + 1) if self.profile else range(0)
 
     def check(self) -> None:
         """Refuses values that no run can use.
@@ -57,3 +68,20 @@ class CallbackConfig:
             "find out what is best",
             self.keep_best,
         )
+        require(
+            not self.profile or _is_span(self.profile),
+            "callback.profile",
+            "FIRST:LAST, two steps with 1 <= FIRST <= LAST",
+            self.profile,
+        )
+        require(
+            not self.profile or "train_profile" in self.names,
+            "callback.names",
+            "with train_profile, which callback.profile needs",
+            self.names,
+        )
+
+
+def _is_span(text: str) -> bool:
+    first, _, last = text.partition(":")
+    return first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)

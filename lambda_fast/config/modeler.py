@@ -61,6 +61,8 @@ class ModelerConfig:
             2019, arXiv:1905.04899); 0 is off.
         mix_probability: share of the images that are mixed.
         mix_switch: where `mixup` and `cutmix` are on, share of the mixed images with `cutmix`.
+        on_nonfinite: when loss or gradients are not finite: `stop`, with the variables as they
+            were before, or `skip` the step. Either way `<model_dir>/nonfinite.json` says where.
         sync_batch_norm: normalise with the statistics of all ranks' images, not of each rank's.
     """
 
@@ -92,6 +94,7 @@ class ModelerConfig:
     cutmix: float = 0.0
     mix_probability: float = 1.0
     mix_switch: float = 0.5
+    on_nonfinite: Literal["stop", "skip"] = "stop"
     sync_batch_norm: bool = False
 
     def check(self) -> None:

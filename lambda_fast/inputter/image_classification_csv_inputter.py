@@ -81,6 +81,7 @@ class ImageClassificationCsvInputter:
         self.batch_size = order.batch_size
         self.image_shape = batches.shape
         self.class_names = images.class_names
+        self.paths = images.paths
         self.spec = left
         self.facts = {"inputter.images": images.digest()}
         self._labels = images.labels

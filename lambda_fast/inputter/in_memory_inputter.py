@@ -55,6 +55,7 @@ class InMemoryInputter:
         self.batch_size = order.batch_size
         self.image_shape = tuple(images.shape[1:])
         self.class_names = class_names
+        self.paths = None
         self.spec = None
         self.facts = dict(facts or {})
         self._images = resident(images)

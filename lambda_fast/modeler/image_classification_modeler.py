@@ -21,6 +21,7 @@ from lambda_fast.modeler.accumulation import accumulated
 from lambda_fast.modeler.averages import Averages, to_evaluate
 from lambda_fast.modeler.clipping import clipped
 from lambda_fast.modeler.mixing import mixed, mixes
+from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
 from lambda_fast.modeler.optimizers import decays_by_itself, optimizer_of
 from lambda_fast.modeler.schedule import Schedule
@@ -88,6 +89,9 @@ class ImageClassificationModeler:
                 self.averages = Averages(self.model, twin, modeler.ema)
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
+            self.guard = NonfiniteGuard(
+                list(self.variables().values()), self.optimizer.iterations, modeler.on_nonfinite
+            )
 
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
         """A modeler of another mode that shares the network, or that of the averages."""
@@ -191,10 +195,13 @@ class ImageClassificationModeler:
     def _train_program(
         self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
     ) -> dict[str, tf.Tensor]:
+        before = self.guard.before()
         inputs = self.training_inputs(images, labels, sample_ids, epoch)
         outputs = self.reduce(self.model_fn(*inputs, None))
         grads = outputs.pop("grads")
-        return outputs | self.apply(grads, outputs["learning_rate"])
+        found = self.apply(grads, outputs["learning_rate"])
+        self.guard.settle(before, outputs["loss"], grads)
+        return outputs | found
 
     def training_inputs(
         self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor

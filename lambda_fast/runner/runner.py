@@ -23,6 +23,7 @@ from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.inputter import Inputter
+from lambda_fast.runner.nonfinite import Nonfinite
 
 
 class Runner:
@@ -38,7 +39,7 @@ class Runner:
     def __init__(
         self, config: Config, inputter: Inputter, modeler: Any, callbacks: Sequence[Callback]
     ) -> None:
-        self._callbacks = callbacks
+        self._callbacks = [Nonfinite(), *callbacks]
         self._run = Run(
             config=config,
             inputter=inputter,
