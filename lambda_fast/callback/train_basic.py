@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lambda_fast import checkpoint, overrides
+from lambda_fast import assembly, checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 
@@ -70,6 +70,7 @@ def _changes(before: list[str], config: Config) -> list[str]:
     ]
 
 
+@assembly.part
 def build(config: Config) -> TrainBasic:
     """The callback."""
     return TrainBasic(config)

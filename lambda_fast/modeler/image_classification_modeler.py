@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lambda_fast import checkpoint, native
+from lambda_fast import assembly, checkpoint, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import find
@@ -290,6 +290,7 @@ def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]
         keras.config.set_dtype_policy(policy)
 
 
+@assembly.part
 def build(config: Config, inputter: Inputter, mode: Mode) -> ImageClassificationModeler:
     """The modeler of a run.
 

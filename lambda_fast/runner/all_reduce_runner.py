@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lambda_fast import native
+from lambda_fast import assembly, native
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config, ConfigError
@@ -99,6 +99,7 @@ def _tell(run: Run) -> Any:
     return tell
 
 
+@assembly.runner
 def build(config: Config) -> AllReduceRunner:
     """The runner of this rank.
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from lambda_fast import assembly
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
@@ -122,6 +123,7 @@ def total_steps(config: Config, inputter: Inputter) -> int:
     return steps if config.max_step is None else min(steps, config.max_step)
 
 
+@assembly.runner
 def build(config: Config) -> Runner:
     """The runner of a recipe, with its inputter, modeler and callbacks.
 
