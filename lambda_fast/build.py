@@ -10,10 +10,11 @@ from typing import Any
 from lambda_fast.config import Config, ConfigError
 
 
-def find(kind: str, name: str, function: str = "build") -> Callable[..., Any]:
+def find(kind: str, name: str, function: str = "build", *, prefix: str = "") -> Callable[..., Any]:
     """The function of the module `lambda_fast.<kind>.<name>` that makes a part.
 
     For example find("network", "resnet32", "net"). `module:function` names one of somebody else's.
+    With a prefix, only names that begin with it exist.
 
     Raises:
         ConfigError: no such part; the message lists those that exist.
@@ -24,7 +25,8 @@ def find(kind: str, name: str, function: str = "build") -> Callable[..., Any]:
     known = [
         module.name
         for module in pkgutil.iter_modules(package.__path__)
-        if _defines(Path(package.__path__[0]) / f"{module.name}.py", function)
+        if module.name.startswith(prefix)
+        and _defines(Path(package.__path__[0]) / f"{module.name}.py", function)
     ]
     if name not in known:
         raise ConfigError(f"[{kind}] expected one of {', '.join(sorted(known))}; found {name!r}")

@@ -94,6 +94,11 @@ def own_folder(folder: Path) -> Iterator[Path]:
         yield folder
 
 
+def note(text: str) -> None:
+    """Tells the person at the terminal something that is no result."""
+    print(text, file=sys.stderr)
+
+
 def main(body: Callable[[], int]) -> int:
     """Runs a command; what a person can mend is printed in one line, without a traceback.
 

@@ -52,6 +52,7 @@ class TrainBasic(Callback):
             facts = run.modeler.facts() | {
                 "config": list(overrides.lines(run.config)),
                 "class_names": list(run.inputter.class_names),
+                "image_shape": list(run.inputter.image_shape),
             }
             state = checkpoint.Checkpoint(run.step, facts, values)
             checkpoint.write(run.model_dir, state, self._keep)

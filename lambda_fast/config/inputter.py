@@ -20,6 +20,7 @@ class InputterConfig:
         dataset_meta: images to train on: CSVs of `path,label`, joined by commas, or a folder of
             class folders.
         eval_meta: likewise, to evaluate on.
+        samples: images to infer: files, folders of them, or CSVs whose first column is a path.
         class_names: a file with one class name a line; empty: names of the folders.
         num_classes: 0: as many as there are names or labels; refused when there are others.
         image_depth: channels; 0: as many as the images have; refused when they have others.
@@ -44,6 +45,7 @@ class InputterConfig:
     data_dir: str | None = None
     dataset_meta: str = ""
     eval_meta: str = ""
+    samples: tuple[str, ...] = ()
     class_names: str = ""
     num_classes: int = 0
     image_depth: int = 0

@@ -17,6 +17,7 @@ from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import find
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
+from lambda_fast.modeler.evaluated import evaluated
 from lambda_fast.modeler.objective import cross_entropy, targets_of
 from lambda_fast.modeler.optimizers import optimizer_of
 from lambda_fast.modeler.schedule import Schedule
@@ -92,7 +93,8 @@ class ImageClassificationModeler:
 
         Returns:
             train: `loss`, `accuracy`, `learning_rate` (float32 scalars) and `grads`, a list.
-            eval: `loss`, `accuracy`, sums over the images that count.
+            eval: `loss`, `accuracy` and, with more than five classes, `top_5_accuracy`: sums over
+                the images that count; `classes` int32 [batch].
             infer: `classes` int32 [batch], `probabilities` float32 [batch, classes].
         """
         if self.mode == "train":
@@ -101,9 +103,7 @@ class ImageClassificationModeler:
         if self.mode == "infer":
             classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        correct = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
-        return {"loss": tf.reduce_sum(losses * mask), "accuracy": tf.reduce_sum(correct * mask)}
+        return evaluated(logits, labels, mask)
 
     def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         config = self.config.modeler

@@ -24,6 +24,7 @@ from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.inputter import Inputter
+from lambda_fast.runner.callbacks import callbacks_of
 
 
 class Runner:
@@ -135,9 +136,7 @@ def build(config: Config) -> Runner:
     build_inputter = find("inputter", config.inputter.name)
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
-    # train_basic restores; whoever else looks at the step in before_run comes after it.
-    names = sorted(config.callback.names, key=lambda name: name != "train_basic")
-    callbacks = [find("callback", name)(config) for name in names]
+    callbacks = callbacks_of(config, "train")
     inputter = build_inputter(config, "train")
     modeler = build_modeler(config, inputter, "train")
     return Runner(modeler.config, inputter, modeler, callbacks)

@@ -14,9 +14,11 @@ from PIL import Image
 
 from lambda_fast import checkpoint, infer, picture
 from lambda_fast.build import recipe
+from lambda_fast.callback import infer_display_image_classification as display
 from lambda_fast.data.cifar10 import CLASS_NAMES
 from lambda_fast.data.fetch import DataError
 from lambda_fast.inputter.image_files import load_images
+from lambda_fast.prediction import Prediction
 
 ROOT = Path(__file__).resolve().parents[2]
 # A test that imports TensorFlow before has its log level in the environment.
@@ -266,8 +268,8 @@ def test_captions_fit():
 
 def test_a_picture_of_many(tmp_path, capsys, monkeypatch):
     Image.new("RGB", (300, 200), "red").save(tmp_path / "1.png")
-    many = [infer.Prediction(str(tmp_path / "1.png"), (("cat", 3, 1.0),))] * 7
+    many = [Prediction(str(tmp_path / "1.png"), (("cat", 3, 1.0),))] * 7
     monkeypatch.setattr(picture, "MOST", 5)
-    infer.show(many, tmp_path / "out.jpg")
+    display.show(many, tmp_path / "out.jpg")
     assert "shows the first 5 images" in capsys.readouterr().err
     assert Image.open(tmp_path / "out.jpg").size == (752, 632)  # three in a row
