@@ -58,7 +58,7 @@ def part(make: Callable[..., Any]) -> Callable[..., Any]:
 def _inputter(name: str, config: Any, augmenter: Any = None) -> Part:
     changes = {"inputter.name": name} | config.changes
     spec = _spec(augmenter)
-    fixed = spec.crop != "random_resized" and "inputter.resize" not in changes
+    fixed = spec.crop in ("center", "random") and "inputter.resize" not in changes
     sides = [changes.get(f"augmenter.{side}", getattr(spec, side)) for side in ("height", "width")]
     if name != "in_memory_inputter" and fixed:
         # The step cuts from squares, which the inputter makes of files of any size.

@@ -116,6 +116,7 @@ def main():
 
     def body():
         from lambda_fast import eval as evaluating
+        from lambda_fast import export as exporting
         from lambda_fast import infer as inferring
         from lambda_fast import train as training
         from lambda_fast.quiet import import_tensorflow
@@ -144,7 +145,7 @@ def main():
             from lambda_fast import machine
 
             machine.version = lambda _: "0.0.1"
-        mains = {"train": training, "eval": evaluating, "infer": inferring}
+        mains = {"train": training, "eval": evaluating, "infer": inferring, "export": exporting}
         return mains[which].main()
 
     return command.main(body)
