@@ -2,6 +2,7 @@
 
     python -m lambda_fast.data.cifar10 --export ~/demo/data/cifar10
     python examples/getting_started.py
+    python examples/getting_started.py --mode eval
 
 docs/getting_started.md walks through it.
 """
@@ -9,7 +10,6 @@ docs/getting_started.md walks through it.
 import argparse
 import importlib
 
-from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.glossary import (
     CallbackConfig,
     ImageClassificationInputterConfig,
@@ -28,12 +28,14 @@ parser.add_argument("--batch-size-per-gpu", type=int, default=128)
 parser.add_argument("--gpu-count", type=int, default=1)
 options = parser.parse_args()
 
+# The application: what all parts share.
 shared = {
     "mode": options.mode,
     "batch_size_per_gpu": options.batch_size_per_gpu,
     "gpu_count": options.gpu_count,
 }
 
+# The inputter, with its augmenter.
 inputter_config = InputterConfig(
     **shared,
     epochs=options.epochs,
@@ -43,11 +45,12 @@ inputter_config = InputterConfig(
 inputter_config = ImageClassificationInputterConfig(
     inputter_config, image_height=32, image_width=32, image_depth=3, num_classes=10
 )
-augmenter = AugmentSpec(pad=4, crop="random", flip=0.5, normalize="image")
+augmenter = importlib.import_module("lambda_fast.augmenter.cifar").build()
 inputter = importlib.import_module("lambda_fast.inputter.image_classification_csv_inputter").build(
     inputter_config, augmenter
 )
 
+# The modeler, with its network.
 modeler_config = ModelerConfig(**shared, optimizer="momentum", learning_rate=0.1)
 modeler_config = ImageClassificationModelerConfig(modeler_config, num_classes=10)
 net = importlib.import_module("lambda_fast.network.resnet32").net
@@ -55,6 +58,7 @@ modeler = importlib.import_module("lambda_fast.modeler.image_classification_mode
     modeler_config, net
 )
 
+# The callbacks.
 callback_config = CallbackConfig(
     **shared, model_dir=options.model_dir, log_every_n_iter=10, save_summary_steps=10
 )
@@ -74,6 +78,7 @@ callbacks = [
     for name in callback_names[options.mode]
 ]
 
+# The runner.
 runner_config = RunnerConfig(**shared, summary_names=["loss,accuracy", "learning_rate"])
 runner = importlib.import_module("lambda_fast.runner.runner").build(
     runner_config, inputter, modeler, callbacks

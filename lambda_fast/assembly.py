@@ -67,14 +67,15 @@ def _inputter(name: str, config: Any, augmenter: Any = None) -> Part:
 
 
 def _spec(augmenter: Any) -> AugmentSpec:
+    """The spec of an augmenter: none, a module with `build`, or what that returns."""
     if augmenter is None:
         return AugmentSpec()
-    made = augmenter.spec() if callable(getattr(augmenter, "spec", None)) else augmenter
+    made = augmenter.build() if hasattr(augmenter, "build") else augmenter
     if isinstance(made, AugmentSpec):
         return made
     raise ConfigError(
-        "[inputter] expected an augmenter: a module of lambda_fast.augmenter with spec(), or an "
-        f"AugmentSpec; found {augmenter!r}"
+        "[inputter] expected an augmenter: a module of lambda_fast.augmenter, or what its build() "
+        f"returns; found {augmenter!r}"
     )
 
 
