@@ -10,11 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tensorflow import make_ndarray
 
 from lambda_fast import callback
 from lambda_fast.build import find
 from lambda_fast.callback import Run, StepReport
 from lambda_fast.callback import train_speed as train_speed_module
+from lambda_fast.config import ConfigError
 from lambda_fast.overrides import apply
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +88,43 @@ def test_speed_leaves_out_compiling_warming_up_and_pauses(run, monkeypatch):
     assert run.metrics["mean_images_per_second"] == 5 * 8 / 6.0
     assert run.metrics["input_wait"] == pytest.approx(0.4 / 4.0)
     assert run.metrics["mean_input_wait"] == pytest.approx(0.9 / 6.0)
+
+
+def recorded(folder):
+    """TensorBoard's names, and the last value of each."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    tags = events.Tags()["tensors"]
+    return {tag: float(make_ndarray(events.Tensors(tag)[-1].tensor_proto)) for tag in tags}
+
+
+def test_summary_names_choose_what_is_recorded(run):
+    for names, expected in (
+        (
+            ["runner.summary_names=('loss,accuracy', 'learning_rate')"],
+            "loss accuracy learning_rate",
+        ),
+        ([], "input_wait learning_rate"),
+    ):
+        config = apply(run.config, names)
+        one = find("callback", "train_summary")(config)
+        run.model_dir = run.model_dir / str(len(names))
+        run.model_dir.mkdir()
+        one.before_run(run)
+        run.metrics["input_wait"] = 0.5
+        run.step = 9
+        step(run, [one], loss=1.25)
+        one.close()
+        found = recorded(run.model_dir / "summaries")
+        assert set(found) == set(expected.split())
+        assert found["learning_rate"] == pytest.approx(0.1)
+        assert found.get("loss", 1.25) == 1.25
+    one = find("callback", "train_summary")(apply(run.config, ["runner.summary_names=los"]))
+    run.step = 9
+    with pytest.raises(ConfigError, match=r"summary_names to be among .*; found 'los'"):
+        step(run, [one])
 
 
 def test_metrics_of_steps_after_the_checkpoint_are_dropped(run):

@@ -1,0 +1,50 @@
+"""Getting Started runs, and the page shows the program's own lines."""
+
+import json
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from image_files import photo_set
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "examples" / "getting_started.py"
+
+
+def test_the_page_shows_the_whole_program():
+    page = (ROOT / "docs" / "getting_started.md").read_text()
+    blocks = "\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S))
+    text = PROGRAM.read_text()
+    program = text[text.index('"""\n\n') + 3 :]
+    assert [line for line in blocks.splitlines() if line] == [
+        line for line in program.splitlines() if line
+    ]
+    commands = "\n".join(re.findall(r"^```bash\n(.*?)^```$", page, re.M | re.S))
+    assert all(line.strip() in commands for line in text.splitlines()[2:5])
+
+
+def test_it_trains_and_evaluates(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("tensorflow")
+    from lambda_fast.network import resnet32
+
+    monkeypatch.setattr(resnet32, "BLOCKS_PER_STAGE", 1)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for split, count in (("train", 40), ("eval", 23)):
+        photo_set(tmp_path / "data" / split, count, 10, ((32, 32),))
+        lines = (tmp_path / "data" / split / "images.csv").read_text().splitlines()
+        (tmp_path / "data" / f"{split}.csv").write_text(
+            "".join(f"{split}/{each}\n" for each in lines)
+        )
+    arguments = ["--data", "~/data", "--model-dir", "~/model", "--batch-size-per-gpu", "10"]
+    for mode in ("train", "eval"):
+        monkeypatch.setattr(
+            sys, "argv", ["getting_started.py", *arguments, "--epochs", "2", "--mode", mode]
+        )
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+    summary = json.loads((tmp_path / "model" / "summary.json").read_text())
+    assert summary["step"] == 8 and summary["loss"] > 0 and summary["images_per_second"] > 0
+    assert "8/8" in capsys.readouterr().out
+    assert json.loads((tmp_path / "model" / "eval.json").read_text())["images"] == 23
+    assert len(list((tmp_path / "model" / "summaries").glob("events*"))) == 1
