@@ -34,9 +34,8 @@ def test_it_trains_and_evaluates(tmp_path, monkeypatch, capsys):
     for split, count in (("train", 40), ("eval", 23)):
         photo_set(tmp_path / "data" / split, count, 10, ((32, 32),))
         lines = (tmp_path / "data" / split / "images.csv").read_text().splitlines()
-        (tmp_path / "data" / f"{split}.csv").write_text(
-            "".join(f"{split}/{each}\n" for each in lines)
-        )
+        listed = "".join(f"{split}/{line}\n" for line in lines)
+        (tmp_path / "data" / f"{split}.csv").write_text(listed)
     arguments = ["--data", "~/data", "--model-dir", "~/model", "--batch-size-per-gpu", "10"]
     for mode in ("train", "eval"):
         monkeypatch.setattr(

@@ -27,12 +27,11 @@ def own_net(num_classes, image_shape):
     return resnet32.net(num_classes, image_shape)
 
 
-def application(
-    mode="train", augmenter=cifar, net=resnet32.net, callbacks=("train_loss",), **fields
-):
-    """An application; fields of the parts by their name."""
+def application(mode="train", augmenter=cifar, net=resnet32.net, callbacks=("train_loss",), **of):
+    """An application; `of` has fields of its parts by their name."""
+    stated = {"epochs": 3, "dataset_meta": "~/a.csv"} | of.get("inputter", {})
     inputter = ImageClassificationInputterConfig(
-        InputterConfig(mode, **{"epochs": 3, "dataset_meta": "~/a.csv"} | of.get("inputter", {})),
+        InputterConfig(mode, **stated),
         image_height=32,
         image_width=32,
         image_depth=3,
