@@ -13,6 +13,7 @@ from pathlib import Path
 from lambda_fast import overrides
 from lambda_fast.config import Config
 from lambda_fast.errors import UserError
+from lambda_fast.runner.descendants import die_with_parent
 
 COMMAND = (sys.executable, "-m", "lambda_fast.train")
 PAUSE = 0.5  # seconds between two looks at the metrics
@@ -42,7 +43,12 @@ def train(config: Config, recipe: str, hopeless: Callable[[int, float], bool]) -
     fields = [part for line in overrides.lines(config) for part in ("--set", line)]
     evaluations = _Evaluations(folder / "metrics.jsonl")
     with (folder / "train.log").open("ab") as log:
-        process = subprocess.Popen([*COMMAND, "--config", recipe, *fields], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*COMMAND, "--config", recipe, *fields],
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,  # else it would go on beside the one that takes it up
+        )
         try:
             while process.poll() is None:
                 time.sleep(PAUSE)

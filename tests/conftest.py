@@ -3,6 +3,7 @@
 import importlib.util
 
 NEED_TENSORFLOW = [
+    "augmenter",
     "callback",
     "commands",
     "glossary",
