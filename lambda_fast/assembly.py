@@ -112,7 +112,8 @@ def runner(make: Callable[..., Any]) -> Callable[..., Any]:
 def _application(
     name: str, config: Any, inputter: Part, modeler: Part, callbacks: Sequence[Part] = ()
 ) -> Application:
-    for kind, one in [("inputter", inputter), ("modeler", modeler), *_named(callbacks)]:
+    watching = [("callback", one) for one in callbacks]
+    for kind, one in [("inputter", inputter), ("modeler", modeler), *watching]:
         if not isinstance(one, Part) or one.kind != kind:
             raise ConfigError(
                 f"[runner] expected {kind} as build(config) of a module of lambda_fast.{kind} "
@@ -127,15 +128,10 @@ def _application(
     stated += [("the inputter", inputter.changes), ("the modeler", modeler.changes)]
     stated += [(f"the callback {one.name}", one.changes) for one in callbacks]
     if callbacks:
-        field_of = {"train": "names"}.get(config.mode, f"{config.mode}_names")
-        names = tuple(one.name for one in callbacks)
-        stated.append(("the callbacks", {f"callback.{field_of}": names}))
+        path = "callback.names" if config.mode == "train" else f"callback.{config.mode}_names"
+        stated.append(("the callbacks", {path: tuple(one.name for one in callbacks)}))
     base = Config(name="application", augmenter=inputter.spec)
     return Application(merged(stated, base), config.mode)
-
-
-def _named(callbacks: Sequence[Part]) -> list[tuple[str, Part]]:
-    return [("callback", one) for one in callbacks]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ class Stated:
                 f"{', '.join(typing.get_args(Mode))}; found {mode!r}"
             )
         self.mode = mode
-        own = [field.name for field in dataclasses.fields(getattr(Config(name=""), self.part))]
+        part = getattr(Config(name=""), self.part)
+        # A part's name is that of the module whose `build` takes this.
+        own = [field.name for field in dataclasses.fields(part) if field.name != "name"]
         for name in fields:
             if name not in own and name not in SHARED:
                 close = difflib.get_close_matches(name, [*own, *SHARED], n=3, cutoff=0.5)
@@ -59,7 +61,7 @@ class Stated:
                     f"{hint}It has {', '.join(own)}; all parts share {', '.join(SHARED)}"
                 )
         self.changes = {
-            name if name in SHARED and name not in own else f"{self.part}.{name}": value
+            name if name in SHARED else f"{self.part}.{name}": value
             for name, value in fields.items()
         }
 

@@ -47,3 +47,29 @@ def test_it_trains_and_evaluates(tmp_path, monkeypatch, capsys):
     assert "8/8" in capsys.readouterr().out
     assert json.loads((tmp_path / "model" / "eval.json").read_text())["images"] == 23
     assert len(list((tmp_path / "model" / "summaries").glob("events*"))) == 1
+    other_modes(tmp_path)
+
+
+def other_modes(folder):
+    """infer and export, from parts as well, with the network that has just been trained."""
+    from lambda_fast.augmenter import cifar
+    from lambda_fast.callback import export_basic, infer_basic, infer_display_image_classification
+    from lambda_fast.glossary import CallbackConfig, InputterConfig, ModelerConfig, RunnerConfig
+    from lambda_fast.inputter import image_classification_csv_inputter
+    from lambda_fast.modeler import image_classification_modeler
+    from lambda_fast.runner import runner
+
+    def application(mode, callbacks, **fields):
+        inputter = InputterConfig(mode, samples=["~/data/eval.csv"], resize=32)
+        watching = CallbackConfig(mode, model_dir="~/model", **fields)
+        return runner.build(
+            RunnerConfig(mode),
+            image_classification_csv_inputter.build(inputter, cifar.build(height=32, width=32)),
+            image_classification_modeler.build(ModelerConfig(mode)),
+            [one.build(watching) for one in callbacks],
+        )
+
+    predictions = application("infer", [infer_basic, infer_display_image_classification]).run()
+    assert len(predictions) == 23 and (folder / "model" / "infer.png").stat().st_size > 0
+    exported = application("export", [export_basic], export_dir="~/served").run()
+    assert exported == folder / "served" and (exported / "saved_model.pb").exists()
