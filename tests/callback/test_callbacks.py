@@ -18,6 +18,8 @@ from lambda_fast.callback import Run, StepReport
 from lambda_fast.callback import train_speed as train_speed_module
 from lambda_fast.config import ConfigError
 from lambda_fast.overrides import apply
+from lambda_fast.runner.callbacks import callbacks_of
+from lambda_fast.runner.forward_runner import ForwardRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -189,3 +191,17 @@ def test_without_a_terminal_there_are_plain_lines(run, capsys):
     assert expected in lines
     assert "[a] bracketed" in lines
     assert not any("\x1b" in line for line in lines)
+
+
+def test_callbacks_are_those_of_the_mode(run):
+    config = apply(run.config, ["callback.eval_names=eval_loss,eval_basic"])
+    found = [type(one).__name__ for one in callbacks_of(config, "eval")]
+    assert found == ["EvalBasic", "EvalLoss"]  # what restores goes first
+    with pytest.raises(ConfigError, match=r"one of eval_accuracy, eval_basic.*; found 'train_los"):
+        callbacks_of(apply(run.config, ["callback.eval_names=train_loss"]), "eval")
+
+
+def test_nothing_runs_forward_unless_a_callback_restores(run):
+    with pytest.raises(ConfigError, match="expected one that restores the checkpoint"):
+        ForwardRunner(run, [find("callback", "eval_loss")(run.config)]).run()
+    assert run.step == 0
