@@ -152,8 +152,11 @@ def main():
 
     def body():
         from lambda_fast import eval as evaluating
+        from lambda_fast import export as exporting
         from lambda_fast import infer as inferring
         from lambda_fast import train as training
+        from lambda_fast import trial_run
+        from lambda_fast import tune as tuning
         from lambda_fast.quiet import import_tensorflow
         from lambda_fast.runner.world import world_of
 
@@ -184,7 +187,14 @@ def main():
             from lambda_fast import machine
 
             machine.version = lambda _: "0.0.1"
-        mains = {"train": training, "eval": evaluating, "infer": inferring}
+        trial_run.COMMAND = (sys.executable, __file__, "train")
+        mains = {
+            "train": training,
+            "eval": evaluating,
+            "infer": inferring,
+            "export": exporting,
+            "tune": tuning,
+        }
         return mains[which].main()
 
     return command.main(body)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lambda_fast import checkpoint, overrides
+from lambda_fast import assembly, checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.newest_checkpoint import clear, newest
@@ -61,6 +61,7 @@ def state_of(run: Run, facts: Mapping[str, Any] | None = None) -> checkpoint.Che
     own = {
         "config": list(overrides.lines(run.config)),
         "class_names": list(run.inputter.class_names),
+        "image_shape": list(run.inputter.image_shape),
     }
     return checkpoint.Checkpoint(run.step, run.modeler.facts() | own | dict(facts or {}), values)
 
@@ -77,6 +78,7 @@ def _changes(before: list[str], config: Config) -> list[str]:
     ]
 
 
+@assembly.part
 def build(config: Config) -> TrainBasic:
     """The callback."""
     return TrainBasic(config)

@@ -1,5 +1,6 @@
 """train_eval: evaluates on the evaluation split, every few epochs if asked and at the end."""
 
+from lambda_fast import assembly
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.callback.best import Best
@@ -49,6 +50,7 @@ class TrainEval(Callback):
                 self._best.offer(run, result.accuracy)
 
 
+@assembly.part
 def build(config: Config) -> TrainEval:
     """The callback."""
     return TrainEval(config)

@@ -2,15 +2,32 @@
 
 import tensorflow as tf
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
-from lambda_fast.config import Config
+from lambda_fast.config import Config, ConfigError
+
+OUTPUTS = ("learning_rate", "gradient_norm")  # of the step; what it averages is in the metrics
+
+# What is there after an evaluation, or after some steps, alone.
+LATER = (
+    "eval_loss",
+    "eval_accuracy",
+    "images_per_second",
+    "mean_images_per_second",
+    "input_wait",
+    "mean_input_wait",
+)
 
 
 class TrainSummary(Callback):
-    """Writes all metrics every `save_summary_steps`, at the end of each epoch and of the run."""
+    """Writes all metrics every `save_summary_steps`, at the end of each epoch and of the run.
+
+    With `runner.summary_names`, those alone.
+    """
 
     def __init__(self, config: Config) -> None:
         self._every = config.callback.save_summary_steps
+        self._names = config.runner.recorded()
         self._writer = None
 
     def before_run(self, run: Run) -> None:
@@ -35,16 +52,31 @@ class TrainSummary(Callback):
             self._writer.close()
 
     def _write(self, run: Run, outputs: dict) -> None:
-        values = dict(run.metrics)
-        for name in ("learning_rate", "gradient_norm"):
-            if name in outputs:
-                values[name] = float(outputs[name])
+        values = run.metrics | {
+            name: float(value)
+            for name, value in outputs.items()
+            if name in OUTPUTS or (name in self._names and name not in run.metrics)
+        }
+        if self._names and outputs:
+            _check(self._names, values)
         with self._writer.as_default():
             for name, value in values.items():
-                tf.summary.scalar(name, value, step=run.step)
+                if not self._names or name in self._names:
+                    tf.summary.scalar(name, value, step=run.step)
         self._writer.flush()
 
 
+def _check(names: tuple[str, ...], values: dict[str, float]) -> None:
+    """Refuses names of nothing; an evaluation's numbers are not there before the first one."""
+    for name in names:
+        if name not in values and name not in LATER:
+            raise ConfigError(
+                f"[train_summary] expected runner.summary_names to be among "
+                f"{', '.join(sorted({*values, *LATER}))}; found {name!r}"
+            )
+
+
+@assembly.part
 def build(config: Config) -> TrainSummary:
     """The callback."""
     return TrainSummary(config)

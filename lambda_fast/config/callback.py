@@ -10,7 +10,14 @@ class CallbackConfig:
     """What watches the run.
 
     Attributes:
-        names: modules of `lambda_fast.callback`, called in this order.
+        names: modules of `lambda_fast.callback`, called in this order in training.
+        eval_names: likewise, in an evaluation.
+        infer_names: likewise, when asked what images show.
+        export_names: likewise, in an export.
+        picture: where `infer_display_image_classification` draws; empty: `<model_dir>/infer.png`.
+        export_dir: where `export_basic` writes; empty: `<model_dir>/export`.
+        export_onnx: writes `model.onnx` as well.
+        export_force: replaces an export that is there.
         log_every_n_iter: steps between two reports.
         save_summary_steps: steps between two TensorBoard points.
         save_checkpoints_steps: steps between two checkpoints; 0: at the end of each epoch.
@@ -35,6 +42,19 @@ class CallbackConfig:
         "train_profile",
         "train_progress",
     )
+    eval_names: tuple[str, ...] = (
+        "eval_basic",
+        "eval_loss",
+        "eval_accuracy",
+        "eval_speed",
+        "eval_summary",
+    )
+    infer_names: tuple[str, ...] = ("infer_basic",)
+    export_names: tuple[str, ...] = ("export_basic",)
+    picture: str = ""
+    export_dir: str = ""
+    export_onnx: bool = False
+    export_force: bool = False
     log_every_n_iter: int = 20
     save_summary_steps: int = 100
     save_checkpoints_steps: int = 0

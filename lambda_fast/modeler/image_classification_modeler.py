@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lambda_fast import checkpoint, native
+from lambda_fast import assembly, checkpoint, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import find
@@ -20,6 +20,7 @@ from lambda_fast.inputter import Batch, Inputter, Mode
 from lambda_fast.modeler.accumulation import accumulated
 from lambda_fast.modeler.averages import Averages, to_evaluate
 from lambda_fast.modeler.clipping import clipped
+from lambda_fast.modeler.evaluated import evaluated
 from lambda_fast.modeler.mixing import mixed, mixes
 from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
@@ -113,7 +114,8 @@ class ImageClassificationModeler:
 
         Returns:
             train: `loss`, `accuracy`, `learning_rate` (float32 scalars) and `grads`, a list.
-            eval: `loss`, `accuracy`, sums over the images that count.
+            eval: `loss`, `accuracy` and, with more than five classes, `top_5_accuracy`: sums over
+                the images that count; `classes` int32 [batch].
             infer: `classes` int32 [batch], `probabilities` float32 [batch, classes].
         """
         if self.mode == "train":
@@ -122,9 +124,7 @@ class ImageClassificationModeler:
         if self.mode == "infer":
             classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        correct = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
-        return {"loss": tf.reduce_sum(losses * mask), "accuracy": tf.reduce_sum(correct * mask)}
+        return evaluated(logits, labels, mask)
 
     def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         count = self.config.modeler.accumulate
@@ -344,6 +344,7 @@ def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]
         keras.config.set_dtype_policy(policy)
 
 
+@assembly.part
 def build(config: Config, inputter: Inputter, mode: Mode) -> ImageClassificationModeler:
     """The modeler of a run.
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from lambda_fast import native
+from lambda_fast import assembly, native
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Inputter
 from lambda_fast.runner import agreement
+from lambda_fast.runner.callbacks import callbacks_of
 from lambda_fast.runner.joining import beat
 from lambda_fast.runner.runner import Runner
 
@@ -99,6 +100,7 @@ def _tell(run: Run) -> Any:
     return tell
 
 
+@assembly.runner
 def build(config: Config) -> AllReduceRunner:
     """The runner of this rank.
 
@@ -116,8 +118,7 @@ def build(config: Config) -> AllReduceRunner:
     build_inputter = find("inputter", config.inputter.name)
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
-    names = sorted(config.callback.names, key=lambda name: name != "train_basic")
-    callbacks = [find("callback", name)(config) for name in names] if rank == 0 else []
+    callbacks = callbacks_of(config, "train") if rank == 0 else []
     inputter = build_inputter(config, "train", rank, ranks)
     modeler = build_modeler(config, inputter, "train")
     return AllReduceRunner(modeler.config, inputter, modeler, callbacks)

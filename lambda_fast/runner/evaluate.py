@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from lambda_fast.callback import Run
+from lambda_fast.callback.eval_accuracy import EvalAccuracy
+from lambda_fast.callback.eval_loss import EvalLoss
 from lambda_fast.data.fetch import DataError
 from lambda_fast.inputter import Inputter
+from lambda_fast.runner.forward_runner import one_pass
 
 
 @dataclass(frozen=True)
@@ -23,21 +27,21 @@ class Evaluation:
 
 
 def evaluate(inputter: Inputter, modeler: Any) -> Evaluation:
-    """Runs a modeler in eval mode over its inputter's images.
+    """Runs a modeler in eval mode, whose network is in training, over its inputter's images.
 
     Raises:
         DataError: none of them can be used.
     """
-    outputs = []
-    images = 0
-    for step in range(inputter.steps_per_epoch):
-        batch = inputter.batch(0, step)
-        outputs.append(modeler.forward_step(batch))
-        images += batch.count
-    if images == 0:
+    run = Run(
+        config=modeler.config,
+        inputter=inputter,
+        modeler=modeler,
+        model_dir=modeler.config.model_path(),
+        total_steps=inputter.steps_per_epoch,
+    )
+    one_pass(run, [EvalLoss(), EvalAccuracy()])
+    if not run.images:
         raise DataError(
             f"[evaluate] expected an image that can be used, found none among {inputter.samples}"
         )
-    loss = sum(float(output["loss"]) for output in outputs)
-    correct = sum(float(output["accuracy"]) for output in outputs)
-    return Evaluation(loss / images, correct / images, images)
+    return Evaluation(run.metrics["loss"], run.metrics["accuracy"], run.images)

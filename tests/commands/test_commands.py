@@ -106,11 +106,12 @@ def test_a_model_dir_in_use(tmp_path):
     ("setting", "message"),
     [
         ("modeler.network=vgg", "[network] expected one of resnet32, resnet50; found 'vgg'"),
-        ("callback.names=train_los", "[callback] expected one of train_accuracy"),
+        ("callback.names=train_los", "[callback] expected one of train_accuracy, train_basic"),
         (
             "inputter.dataset=mnist",
             "[data] expected one of cifar10; found 'mnist'",
         ),
+        ("inputter.num_classes=7", "expected num_classes=7 of the data set, found 10"),
         ("augmenter.width=80", "[augment] expected a crop of at most 40x40"),
         ("augmenter.height=40", "expected a crop of at most 32x32"),
         ("augmenter.crop=middle", "one of center, random, random_resized, random_scaled; found"),
