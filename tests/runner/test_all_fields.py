@@ -78,7 +78,8 @@ def test_the_best_is_kept_told_and_evaluated(whole):
     code, output = evaluation(folder, "callback.use_best=true")
     assert code == 0, output
     assert output.startswith(f"step {first}: {best:.2%} of 43 images right")
-    assert output.endswith(f"by the averaged weights of {folder}/best/checkpoints/step-{first:08d}.safetensors\n")
+    taken = checkpoint.path_of(folder / "best", first)
+    assert output.endswith(f"by the averaged weights of {taken}\n")
 
 
 def evaluation(folder, *settings):
