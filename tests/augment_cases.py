@@ -25,6 +25,7 @@ CASES = {
     "reflect": (BATCH, {**CIFAR, "border": "reflect"}),
     "reflect_grey": (GREY, {"pad": 27, "crop": "random", "flip": 0.5, "border": "reflect"}),
     "reflect_far": ((5, 6, 9, 3), {"pad": 5, "height": 16, "width": 19, "border": "reflect"}),
+    "flip_alternate": (BATCH, {"flip": 0.5, "alternate_flip": True}),
     "flip_always": (BATCH, {"flip": 1.0}),
     "flip_always_grey": (GREY, {"flip": 1.0}),
     "flip_narrow": ((5, 3, 5, 3), {"flip": 1.0}),

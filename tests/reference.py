@@ -8,7 +8,8 @@ import numpy as np
 
 DEFAULTS = {
     "height": 0, "width": 0, "pad": 0, "border": "zero", "crop": "center",
-    "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "flip": 0.0, "brightness": 0.0,
+    "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "flip": 0.0,
+    "alternate_flip": False, "brightness": 0.0,
     "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "normalize": "none",
     "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "cutout": 0,
 }  # fmt: skip
@@ -110,6 +111,14 @@ def resized_window(full, height, width, throw):
     return fallback_window(height, width, full["aspect"])
 
 
+def flipped(full, sample_id, seed, epoch):
+    """Whether this epoch shows the sample mirrored."""
+    once = full["alternate_flip"]
+    word = dice(sample_id, seed, 0 if once else epoch, 0)[2]
+    first = between(word, (0.0, 1.0)) < full["flip"]
+    return first != (once and epoch % 2 == 1)
+
+
 def draw(spec, shape, sample_id, seed, epoch):
     """All dice of one sample; the window counts from the unpadded image's corner."""
     full = filled(spec)
@@ -131,7 +140,7 @@ def draw(spec, shape, sample_id, seed, epoch):
     top, left = max(top, 0), max(left, 0)
     return {
         "window": window,
-        "flip": between(first[2], (0.0, 1.0)) < full["flip"],
+        "flip": flipped(full, sample_id, seed, epoch),
         "cutout": box(top, left, bottom - top, right - left),
         "brightness": between(first[3], (-full["brightness"], full["brightness"])),
         "contrast": between(second[0], full["contrast"]),

@@ -26,6 +26,9 @@ class FromKeywords {
   void operator()(const char* name, int32_t& field) const {
     take(name, [&](py::handle v) { field = v.cast<int32_t>(); });
   }
+  void operator()(const char* name, bool& field) const {
+    take(name, [&](py::handle v) { field = v.cast<bool>(); });
+  }
   void operator()(const char* name, float& field) const {
     take(name, [&](py::handle v) { field = v.cast<float>(); });
   }

@@ -21,6 +21,9 @@ class AugmentSpec:
         area: range of the window's share of the image, for `random_resized`.
         aspect: range of the window's width / height, for `random_resized`.
         flip: probability of a left-right flip.
+        alternate_flip: the die is thrown once a sample, and each epoch mirrors what the last one
+            showed, so that two epochs show both sides of every image (Jordan, 2024,
+            arXiv:2404.00498).
         brightness: largest shift; drawn from [-brightness, brightness).
         contrast: range of the factor about each channel's mean over the image.
         saturation: range of the factor about each pixel's luma.
@@ -40,6 +43,7 @@ class AugmentSpec:
     area: tuple[float, float] = (0.08, 1.0)
     aspect: tuple[float, float] = (0.75, 4.0 / 3.0)
     flip: float = 0.0
+    alternate_flip: bool = False
     brightness: float = 0.0
     contrast: tuple[float, float] = (1.0, 1.0)
     saturation: tuple[float, float] = (1.0, 1.0)
@@ -60,6 +64,7 @@ class AugmentSpec:
             pad=0,
             crop="center",
             flip=0.0,
+            alternate_flip=False,
             brightness=0.0,
             contrast=(1.0, 1.0),
             saturation=(1.0, 1.0),

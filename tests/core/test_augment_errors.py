@@ -34,6 +34,7 @@ BAD_SPECS = [
     ({"flip": -0.1}, r"flip as a probability in \[0, 1\]", "-0.1"),
     ({"flip": NAN}, r"flip as a probability in \[0, 1\]", "nan"),
     ({"flip": "often"}, "another type for 'flip'", "'often'"),
+    ({"alternate_flip": True}, "flip above 0 with alternate_flip", "0"),
     ({"brightness": -1.0}, r"brightness in \[0, 255\]", "-1"),
     ({"brightness": 256.0}, r"brightness in \[0, 255\]", "256"),
     ({"contrast": (2.0, 1.0)}, r"contrast as \[low, high\]", r"\[2, 1\]"),

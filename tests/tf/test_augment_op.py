@@ -16,6 +16,7 @@ NAMES = [
     "as_it_is",
     "random_grey",
     "reflect",
+    "flip_alternate",
     "cifar",
     "channels_colours",
     "resized_up",

@@ -91,7 +91,12 @@ LF_HOST_DEVICE Draw draw(const AugmentPlan& plan, const SampleKey& key) {
     const int32_t x = random ? below(geometry.word[1], columns + 1) : columns / 2;
     result.geometry.window = {y - spec.pad, x - spec.pad, plan.output.height, plan.output.width};
   }
-  result.geometry.flip = unit_interval(geometry.word[2]) < spec.flip;
+  if (spec.alternate_flip) {
+    const bool first = unit_interval(dice({key.seed, key.sample, 0}, kDiceGeometry).word[2]) < spec.flip;
+    result.geometry.flip = first != (key.epoch % 2 == 1);
+  } else {
+    result.geometry.flip = unit_interval(geometry.word[2]) < spec.flip;
+  }
 
   result.geometry.cutout = {0, 0, 0, 0};
   if (spec.cutout > 0) {

@@ -85,6 +85,8 @@ void check_spec(const AugmentSpec& spec) {
   check_range("area", spec.area, 1e-4f, 1.0f);
   check_range("aspect", spec.aspect, 0.01f, 100.0f);
   require(0 <= spec.flip && spec.flip <= 1, kWhere, "expected flip as a probability in [0, 1]; found ", spec.flip);
+  require(!spec.alternate_flip || spec.flip > 0, kWhere,
+          "expected flip above 0 with alternate_flip, as the share of samples that start mirrored; found ", spec.flip);
   require(0 <= spec.brightness && spec.brightness <= 255, kWhere,
           "expected brightness in [0, 255] pixel values; found ", spec.brightness);
   check_magnitude("brightness", spec.brightness);

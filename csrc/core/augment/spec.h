@@ -39,6 +39,7 @@ struct AugmentSpec {
   Range area{0.08f, 1.0f};           // random_resized: share of the image's area
   Range aspect{0.75f, 4.0f / 3.0f};  // random_resized: width / height, uniform in its logarithm
   float flip = 0.0f;                 // probability of a left-right flip
+  bool alternate_flip = false;       // the die is thrown once a sample, and each epoch mirrors what the last one showed
   float brightness = 0.0f;           // largest shift, in pixel values; drawn from [-brightness, brightness)
   Range contrast{1.0f, 1.0f};        // factor about each channel's mean over the image
   Range saturation{1.0f, 1.0f};      // factor about each pixel's luma
@@ -48,7 +49,7 @@ struct AugmentSpec {
   int32_t cutout = 0;  // side of the square set to 0 after normalisation (DeVries and Taylor, 2017)
 };
 
-// Calls visit(name, field) for each field. `Spec` is AugmentSpec, const or not. Fields are int32_t, float, Range,
+// Calls visit(name, field) for each field. `Spec` is AugmentSpec, const or not. Fields are int32_t, bool, float, Range,
 // float[3], Crop, Normalize or Border; a seam that can carry these carries any new field that is added here.
 template <class Spec, class Visitor>
 void visit_fields(Spec& spec, Visitor&& visit) {
@@ -60,6 +61,7 @@ void visit_fields(Spec& spec, Visitor&& visit) {
   visit("area", spec.area);
   visit("aspect", spec.aspect);
   visit("flip", spec.flip);
+  visit("alternate_flip", spec.alternate_flip);
   visit("brightness", spec.brightness);
   visit("contrast", spec.contrast);
   visit("saturation", spec.saturation);
