@@ -29,6 +29,12 @@ def find(kind: str, name: str, function: str = "build") -> Callable[..., Any]:
     return getattr(importlib.import_module(f"lambda_fast.{kind}.{name}"), function)
 
 
+def first_weights_of(network: str) -> Callable[[Any, Any], None] | None:
+    """The function of a network's module that sets weights by images; most have none."""
+    net = find("network", network, "net")
+    return getattr(importlib.import_module(net.__module__), "first_weights", None)
+
+
 def recipe(name: str) -> Config:
     """The recipe `lambda_fast.configs.<name>`.
 

@@ -16,9 +16,9 @@ class ModelerConfig:
         precision: of the computation; variables, statistics and loss stay float32. `auto` is
             bfloat16 on CPUs that have arithmetic for it (AMX, AVX512-BF16), elsewhere float32.
         optimizer: `momentum`, plain `sgd`, `adam`, `adamw` (Loshchilov and Hutter, 2017,
-            arXiv:1711.05101), `rmsprop`, `lars` (You et al., 2017, arXiv:1708.03888) or `lamb` (You
-            et al., 2019, arXiv:1904.00962).
-        momentum: of `momentum`, `rmsprop` and `lars`.
+            arXiv:1711.05101), `rmsprop`, `lars` (You et al., 2017, arXiv:1708.03888), `lamb` (You
+            et al., 2019, arXiv:1904.00962) or `muon` (Jordan et al., 2024).
+        momentum: of `momentum`, `rmsprop`, `lars` and `muon`.
         nesterov: looks ahead, with `momentum`.
         betas: of `adam`, `adamw` and `lamb`: how much of the mean and of the mean square of the
             gradients is kept.
@@ -38,7 +38,8 @@ class ModelerConfig:
         decay_epochs: for `step`, epochs after the warm-up from one fall to the next; `exponential`
             falls evenly over them.
         weight_decay: times the weights, added to their gradients (L2); `adamw` and `lamb` instead
-            take it, times the learning rate, off the weights, and `lars` scales it with the
+            take it, times the learning rate, off the weights, `muon` likewise, but of no convolution
+            kernel, whose norms it sets, and `lars` scales it with the
             gradient.
         weight_decay_skip: variables without weight decay, and without `lars`'s scaling: patterns
             such as `*/bias` of their names (`fnmatch`). None: all that have one dimension.
@@ -67,7 +68,9 @@ class ModelerConfig:
     name: str = "image_classification_modeler"
     network: str = "resnet32"
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    optimizer: Literal["momentum", "sgd", "adam", "adamw", "rmsprop", "lars", "lamb"] = "momentum"
+    optimizer: Literal["momentum", "sgd", "adam", "adamw", "rmsprop", "lars", "lamb", "muon"] = (
+        "momentum"
+    )
     momentum: float = 0.9
     nesterov: bool = True
     betas: tuple[float, float] = (0.9, 0.999)

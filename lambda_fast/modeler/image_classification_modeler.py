@@ -14,7 +14,7 @@ import tensorflow as tf
 from lambda_fast import checkpoint, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
-from lambda_fast.build import find
+from lambda_fast.build import find, first_weights_of
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
 from lambda_fast.modeler.accumulation import accumulated
@@ -80,6 +80,7 @@ class ImageClassificationModeler:
             self.schedule = Schedule(
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
+            self._set_first_weights(inputter)
             self.learning = self.model.trainable_variables
             self._decaying = decaying_of(modeler, self.learning, self.model)
             self.optimizer = optimizer_of(modeler, self.learning, self._decaying)
@@ -88,6 +89,18 @@ class ImageClassificationModeler:
                 self.averages = Averages(self.model, twin, modeler.ema)
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
+
+    def _set_first_weights(self, inputter: Inputter) -> None:
+        """Lets the network's module choose first weights by images, where it wants to.
+
+        They are those of the first step, without dice. Ranks take the weights of rank 0 later, and
+        whatever is restored replaces them.
+        """
+        choose = first_weights_of(self.config.modeler.network)
+        if choose is not None:
+            batch, spec = inputter.batch(0, 0), self.spec.without_dice()
+            images = augment(batch.images, batch.sample_ids, self.config.seed, batch.epoch, spec)
+            choose(self.model, images.numpy())
 
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
         """A modeler of another mode that shares the network, or that of the averages."""
