@@ -37,10 +37,9 @@ class ModelerConfig:
             the factor of each `decay_epochs`.
         decay_epochs: for `step`, epochs after the warm-up from one fall to the next; `exponential`
             falls evenly over them.
-        weight_decay: times the weights, added to their gradients (L2); `adamw` and `lamb` instead
-            take it, times the learning rate, off the weights, `muon` likewise, but of no convolution
-            kernel, whose norms it sets, and `lars` scales it with the
-            gradient.
+        weight_decay: times the weights, added to their gradients (L2); `adamw`, `lamb` and `muon`
+            instead take it, times the learning rate, off the weights (`muon` not off convolution
+            kernels, whose norms it sets), and `lars` scales it with the gradient.
         weight_decay_skip: variables without weight decay, and without `lars`'s scaling: patterns
             such as `*/bias` of their names (`fnmatch`). None: all that have one dimension.
         clip_norm: most that the norm of all gradients together may be (Pascanu et al., 2012,
