@@ -61,6 +61,10 @@ class ModelerConfig:
             2019, arXiv:1905.04899); 0 is off.
         mix_probability: share of the images that are mixed.
         mix_switch: where `mixup` and `cutmix` are on, share of the mixed images with `cutmix`.
+        test_time_augmentation: eval and infer take the mean of the logits of the image alone
+            (`none`), of it and its mirror image (`flip`), or of these also shifted by a pixel to
+            two sides (`flip_shift`, six times the work). Figures with it and without it are of
+            different kinds; say which.
         sync_batch_norm: normalise with the statistics of all ranks' images, not of each rank's.
     """
 
@@ -94,6 +98,7 @@ class ModelerConfig:
     cutmix: float = 0.0
     mix_probability: float = 1.0
     mix_switch: float = 0.5
+    test_time_augmentation: Literal["none", "flip", "flip_shift"] = "none"
     sync_batch_norm: bool = False
 
     def check(self) -> None:

@@ -24,6 +24,7 @@ from lambda_fast.modeler.mixing import mixed, mixes
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
 from lambda_fast.modeler.optimizers import decays_by_itself, optimizer_of
 from lambda_fast.modeler.schedule import Schedule
+from lambda_fast.modeler.views import logits_of
 from lambda_fast.modeler.weight_decay import decaying_of, with_l2
 from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
 from lambda_fast.runner.collective import all_reduce
@@ -127,7 +128,7 @@ class ImageClassificationModeler:
         """
         if self.mode == "train":
             return self._train_outputs(images, labels)
-        logits = tf.cast(self.model(images, training=False), tf.float32)
+        logits = logits_of(self.model, images, self.config.modeler.test_time_augmentation)
         if self.mode == "infer":
             classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
