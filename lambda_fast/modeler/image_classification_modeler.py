@@ -342,6 +342,13 @@ def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]
         keras.config.set_dtype_policy(POLICIES[config.modeler.precision])
         keras.utils.set_random_seed(config.seed % 2**32)
         return net(num_classes, image_shape)
+    except ConfigError:
+        raise
+    except ValueError as error:  # a layer's, or a Keras network's, which is made for larger images
+        raise ConfigError(
+            f"[network] expected images that {config.modeler.network} takes, found "
+            f"{image_shape}: {' '.join(str(error).split())}"
+        ) from error
     finally:
         keras.config.set_dtype_policy(policy)
 

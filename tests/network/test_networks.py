@@ -77,6 +77,12 @@ def training(name, side, precision="auto", base="cifar10", **fields):
     return ImageClassificationModeler(config, feed, "train"), feed.batch(0, 0)
 
 
+def test_images_that_a_keras_network_does_not_take():
+    words = r"\[network\] expected images that InceptionV3 takes, found \(32, 32, 3\): .*75"
+    with pytest.raises(ConfigError, match=words):
+        training("InceptionV3", 32)
+
+
 # MobileNet in both, because its depthwise convolutions are TensorFlow's own.
 @pytest.mark.parametrize(
     ("name", "side", "precision"),
