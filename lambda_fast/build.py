@@ -14,13 +14,16 @@ def find(kind: str, name: str, function: str = "build", *, prefix: str = "") -> 
     """The function of the module `lambda_fast.<kind>.<name>` that makes a part.
 
     For example find("network", "resnet32", "net"). `module:function` names one of somebody else's.
-    With a prefix, only names that begin with it exist.
+    Networks with a capital are those of `keras.applications`. With a prefix, only names that begin
+    with it exist.
 
     Raises:
         ConfigError: no such part; the message lists those that exist.
     """
     if ":" in name:
         return _elsewhere(kind, name)
+    if kind == "network" and name[:1].isupper():
+        return importlib.import_module("lambda_fast.network.keras_application").net_of(name)
     package = importlib.import_module(f"lambda_fast.{kind}")
     known = [
         module.name
@@ -29,8 +32,20 @@ def find(kind: str, name: str, function: str = "build", *, prefix: str = "") -> 
         and _defines(Path(package.__path__[0]) / f"{module.name}.py", function)
     ]
     if name not in known:
-        raise ConfigError(f"[{kind}] expected one of {', '.join(sorted(known))}; found {name!r}")
+        others = ", or MobileNetV2 and others of keras.applications" if kind == "network" else ""
+        raise ConfigError(
+            f"[{kind}] expected one of {', '.join(sorted(known))}{others}; found {name!r}"
+        )
     return getattr(importlib.import_module(f"lambda_fast.{kind}.{name}"), function)
+
+
+def first_weights_of(network: str) -> Callable[[Any, Any], None] | None:
+    """The function of a network's module that sets weights by images; most have none.
+
+    It takes the model and float32 images [some, height, width, channels] as the model sees them.
+    """
+    net = find("network", network, "net")
+    return getattr(importlib.import_module(net.__module__), "first_weights", None)
 
 
 def recipe(name: str) -> Config:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from lambda_fast import assembly, checkpoint, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
-from lambda_fast.build import find
+from lambda_fast.build import find, first_weights_of
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
 from lambda_fast.modeler.accumulation import accumulated
@@ -26,6 +26,7 @@ from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
 from lambda_fast.modeler.optimizers import decays_by_itself, optimizer_of
 from lambda_fast.modeler.schedule import Schedule
+from lambda_fast.modeler.views import logits_of
 from lambda_fast.modeler.weight_decay import decaying_of, with_l2
 from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
 from lambda_fast.runner.collective import all_reduce
@@ -82,6 +83,7 @@ class ImageClassificationModeler:
             self.schedule = Schedule(
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
+            self._set_first_weights(inputter)
             self.learning = self.model.trainable_variables
             self._decaying = decaying_of(modeler, self.learning, self.model)
             self.optimizer = optimizer_of(modeler, self.learning, self._decaying)
@@ -93,6 +95,18 @@ class ImageClassificationModeler:
             self.guard = NonfiniteGuard(
                 list(self.variables().values()), self.optimizer.iterations, modeler.on_nonfinite
             )
+
+    def _set_first_weights(self, inputter: Inputter) -> None:
+        """Lets the network's module choose first weights by images, where it wants to.
+
+        They are those of the first step, without dice. Ranks take the weights of rank 0 later, and
+        whatever is restored replaces them.
+        """
+        choose = first_weights_of(self.config.modeler.network)
+        if choose is not None:
+            batch, spec = inputter.batch(0, 0), self.spec.without_dice()
+            images = augment(batch.images, batch.sample_ids, self.config.seed, batch.epoch, spec)
+            choose(self.model, images.numpy())
 
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
         """A modeler of another mode that shares the network, or that of the averages."""
@@ -120,7 +134,7 @@ class ImageClassificationModeler:
         """
         if self.mode == "train":
             return self._train_outputs(images, labels)
-        logits = tf.cast(self.model(images, training=False), tf.float32)
+        logits = logits_of(self.model, images, self.config.modeler.test_time_augmentation)
         if self.mode == "infer":
             classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
@@ -340,6 +354,13 @@ def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]
         keras.config.set_dtype_policy(POLICIES[config.modeler.precision])
         keras.utils.set_random_seed(config.seed % 2**32)
         return net(num_classes, image_shape)
+    except ConfigError:
+        raise
+    except ValueError as error:  # a layer's, or a Keras network's, which is made for larger images
+        raise ConfigError(
+            f"[network] expected images that {config.modeler.network} takes, found "
+            f"{image_shape}: {' '.join(str(error).split())}"
+        ) from error
     finally:
         keras.config.set_dtype_policy(policy)
 

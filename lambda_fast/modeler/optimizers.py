@@ -7,6 +7,7 @@ from keras.optimizers import SGD, Adam, AdamW, Lamb, RMSprop
 
 from lambda_fast.config import ModelerConfig
 from lambda_fast.modeler.lars import Lars
+from lambda_fast.modeler.muon import Muon
 
 
 def optimizer_of(
@@ -28,7 +29,7 @@ def optimizer_of(
 
 def decays_by_itself(config: ModelerConfig) -> bool:
     """Whether the optimizer sees to the weight decay, instead of L2 in the gradients."""
-    return config.optimizer in ("adamw", "lamb", "lars")
+    return config.optimizer in ("adamw", "lamb", "lars", "muon")
 
 
 def _made(config: ModelerConfig) -> keras.Optimizer:
@@ -50,6 +51,8 @@ def _made(config: ModelerConfig) -> keras.Optimizer:
             return Lars(
                 momentum=config.momentum, decay=config.weight_decay, trust=config.trust, **shared
             )
+        case "muon":
+            return Muon(momentum=config.momentum, decay=config.weight_decay, **shared)
         case "rmsprop":
             options = {"rho": config.rho, "momentum": config.momentum, "epsilon": config.epsilon}
             return RMSprop(**options, **shared)

@@ -105,7 +105,7 @@ def test_a_model_dir_in_use(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("modeler.network=vgg", "[network] expected one of resnet32, resnet50; found 'vgg'"),
+        ("modeler.network=vgg", "[network] expected one of airbench, inception_v4, resnet32, "),
         ("callback.names=train_los", "[callback] expected one of train_accuracy, train_basic"),
         (
             "inputter.dataset=mnist",
