@@ -13,11 +13,14 @@ from lambda_fast.config import Config, ConfigError
 def find(kind: str, name: str, function: str = "build") -> Callable[..., Any]:
     """The function of the module `lambda_fast.<kind>.<name>` that makes a part.
 
-    For example find("network", "resnet32", "net").
+    For example find("network", "resnet32", "net"). Networks with a capital are those of
+    `keras.applications`.
 
     Raises:
         ConfigError: no such part; the message lists those that exist.
     """
+    if kind == "network" and name[:1].isupper():
+        return importlib.import_module("lambda_fast.network.keras_application").net_of(name)
     package = importlib.import_module(f"lambda_fast.{kind}")
     known = [
         module.name

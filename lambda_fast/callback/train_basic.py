@@ -6,6 +6,9 @@ from lambda_fast import checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 
+# What a checkpoint means that does not say what was frozen.
+_ALL_LEARN = {"modeler.trainable_vars": [], "modeler.skip_trainable_vars": []}
+
 
 class TrainBasic(Callback):
     """Saves every `save_checkpoints_steps` (or each epoch), at the end, and when stopped."""
@@ -22,7 +25,7 @@ class TrainBasic(Callback):
             return
         path = checkpoint.path_of(run.model_dir, steps[-1])
         found = checkpoint.read(path)
-        checkpoint.check_facts(path, found.facts, run.modeler.facts())
+        checkpoint.check_facts(path, _ALL_LEARN | found.facts, run.modeler.facts())
         checkpoint.check_class_names(path, found.facts, run.inputter.class_names)
         for change in _changes(found.facts.get("config", []), run.config):
             run.say(f"Not as in the run so far: {change}")

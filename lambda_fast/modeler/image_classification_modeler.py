@@ -17,6 +17,8 @@ from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import find
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
+from lambda_fast.modeler import pretrained
+from lambda_fast.modeler.freezing import freeze
 from lambda_fast.modeler.objective import cross_entropy, targets_of
 from lambda_fast.modeler.optimizers import optimizer_of
 from lambda_fast.modeler.schedule import Schedule
@@ -39,6 +41,7 @@ class ImageClassificationModeler:
         config: the run, with the precision that `auto` means here.
         model: the Keras network; logits out.
         learning: the variables that the step updates, in train mode.
+        split: these, the frozen ones and the rest, in train mode.
         optimizer: the Keras optimizer, in train mode; its `iterations` is the step.
     """
 
@@ -63,6 +66,7 @@ class ImageClassificationModeler:
         if mode == "train":  # and what could be trained but not evaluated
             _augmented_shape(self.spec.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
+        self._class_names = list(inputter.class_names)
         self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None
         if mode == "train":
@@ -71,7 +75,8 @@ class ImageClassificationModeler:
             self.schedule = Schedule(
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
-            self.learning = self.model.trainable_variables
+            self.split = freeze(self.model, modeler)
+            self.learning = self.split.learning
             self.optimizer = optimizer_of(modeler, self.learning)
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
@@ -140,11 +145,7 @@ class ImageClassificationModeler:
             return outputs
         scalars = {name: outputs[name] for name in ("loss", "accuracy")}
         scalars["stop"] = tf.identity(self.stop)
-        moved = [
-            variable
-            for variable in self.model.non_trainable_variables
-            if variable.dtype == "float32"
-        ]
+        moved = [variable for variable in self.split.moving if variable.dtype == "float32"]
         grads = outputs["grads"]
         means = all_reduce([*grads, *scalars.values(), *(each.value for each in moved)])
         rest = means[len(grads) + len(scalars) :]
@@ -230,6 +231,8 @@ class ImageClassificationModeler:
         config = self.config
         return {
             "modeler.network": config.modeler.network,
+            "modeler.trainable_vars": list(config.modeler.trainable_vars),
+            "modeler.skip_trainable_vars": list(config.modeler.skip_trainable_vars),
             "seed": config.seed,
             "batch_size_per_gpu * gpu_count": config.batch_size_per_gpu * config.gpu_count,
             **self._data_facts,
@@ -241,6 +244,21 @@ class ImageClassificationModeler:
         spec = self.config.augmenter
         names = ("height", "width", "normalize", "mean", "std")
         return {f"augmenter.{name}": _plain(getattr(spec, name)) for name in names}
+
+    def load_pretrained(self) -> pretrained.Restored | None:
+        """Sets the first weights from `modeler.pretrained_model`; without one, nothing.
+
+        Raises:
+            UserError: the weights are absent or do not fit; no variable has been set.
+        """
+        config = self.config.modeler
+        if not config.pretrained_model:
+            return None
+        weights = pretrained.weights_of(config, self.model)
+        here = self.image_facts() | {"class_names": self._class_names}
+        return pretrained.restore(
+            self.model, weights, config.skip_pretrained_var, self.split.frozen, here
+        )
 
     def restore(self, path: Path, values: Mapping[str, np.ndarray]) -> None:
         """Sets the variables from a checkpoint: all of its mode's, or none.
