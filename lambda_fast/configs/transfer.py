@@ -17,10 +17,10 @@ def recipe() -> Config:
     return dataclasses.replace(
         like,
         name="transfer",
-        epochs=10,
-        inputter=dataclasses.replace(like.inputter, cache="memory"),
+        epochs=20,
+        inputter=dataclasses.replace(like.inputter, resize=320, cache="memory"),
         augmenter=dataclasses.replace(
-            like.augmenter, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5)
+            like.augmenter, height=288, width=288, mean=(127.5,) * 3, std=(127.5,) * 3
         ),
         modeler=dataclasses.replace(
             like.modeler,
@@ -28,9 +28,9 @@ def recipe() -> Config:
             precision="float32",
             pretrained_model="imagenet",
             trainable_vars=("logits",),
-            learning_rate=0.1,
+            learning_rate=0.02,
             warmup_epochs=1.0,
-            weight_decay=0.0,
+            weight_decay=0.05,
             label_smoothing=0.0,
         ),
     )
