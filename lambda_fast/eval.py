@@ -36,12 +36,13 @@ def evaluate(config: Config) -> dict[str, float | int | str]:
     """Evaluates, and writes `<model_dir>/eval.json`.
 
     Returns:
-        `checkpoint`, `step`, `images`, `loss`, `accuracy`.
+        `checkpoint`, `step`, `averaged` (whether by the means of `modeler.ema`), `images`, `loss`,
+        `accuracy`.
 
     Raises:
         UserError: what is wrong, and what to do.
     """
-    path = newest(config.model_path())
+    path = newest(config.checkpoints_path())
     found = checkpoint.read(path)
     import_tensorflow()
     inputter = find("inputter", config.inputter.name)(config, "eval")
@@ -54,6 +55,7 @@ def evaluate(config: Config) -> dict[str, float | int | str]:
     values = {
         "checkpoint": str(path),
         "step": found.step,
+        "averaged": modeler.averaged,
         "images": result.images,
         "loss": result.loss,
         "accuracy": result.accuracy,
@@ -68,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     result = evaluate(command.parse("eval", __doc__.splitlines()[0], arguments))
     print(
         f"step {result['step']}: {result['accuracy']:.2%} of {result['images']} images right, "
-        f"loss {result['loss']:.4f}"
+        f"loss {result['loss']:.4f}{', by averaged weights' if result['averaged'] else ''}"
     )
     return 0
 

@@ -94,7 +94,7 @@ def infer(config: Config, paths: Sequence[str]) -> Iterator[Prediction]:
         UserError: what is wrong, and what to do. An image of the first batch that cannot be read
             is told before the network is made.
     """
-    path = newest(config.model_path(), "infer")
+    path = newest(config.checkpoints_path(), "infer")
     size = min(len(paths), config.batch_size_per_gpu)
     batches = [paths[begin : begin + size] for begin in range(0, len(paths), size)]
     images = load_images(batches[0], config)
@@ -105,6 +105,8 @@ def infer(config: Config, paths: Sequence[str]) -> Iterator[Prediction]:
     modeler = find("modeler", config.modeler.name)(config, inputter, "infer")
     checkpoint.check_facts(path, found.facts, modeler.image_facts())
     modeler.restore(path, found.values)
+    if modeler.averaged:
+        print(f"by averaged weights of {path}", file=sys.stderr)
     for index, batch_paths in enumerate(batches):
         if index:
             inputter = _inputter(load_images(batch_paths, config), names, size, config)

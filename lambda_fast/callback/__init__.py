@@ -23,8 +23,8 @@ class StepReport:
     Attributes:
         step: updates done in all, this one included.
         epoch: that the step belongs to, from 0.
-        outputs: `loss`, `accuracy`, `learning_rate`: float32 scalars on the device. Reading one
-            waits for the device.
+        outputs: `loss`, `accuracy`, `learning_rate` and, with clipping, `gradient_norm`: float32
+            scalars on the device. Reading one waits for the device.
         images: that all ranks saw in the step.
         seconds: the host spent on the step.
         input_seconds: of these, until the inputter had the batch.

@@ -1,13 +1,13 @@
 """train_basic: checkpoints, and going on from the newest one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from lambda_fast import checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
-
-# What a checkpoint means that does not say what was frozen.
-_ALL_LEARN = {"modeler.trainable_vars": [], "modeler.skip_trainable_vars": []}
 
 
 class TrainBasic(Callback):
@@ -25,7 +25,7 @@ class TrainBasic(Callback):
             return
         path = checkpoint.path_of(run.model_dir, steps[-1])
         found = checkpoint.read(path)
-        checkpoint.check_facts(path, _ALL_LEARN | found.facts, run.modeler.facts())
+        checkpoint.check_facts(path, found.facts, run.modeler.facts())
         checkpoint.check_class_names(path, found.facts, run.inputter.class_names)
         for change in _changes(found.facts.get("config", []), run.config):
             run.say(f"Not as in the run so far: {change}")
@@ -51,14 +51,18 @@ class TrainBasic(Callback):
 
     def _save(self, run: Run) -> None:
         with run.pause("checkpoint"):
-            values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
-            facts = run.modeler.facts() | {
-                "config": list(overrides.lines(run.config)),
-                "class_names": list(run.inputter.class_names),
-            }
-            state = checkpoint.Checkpoint(run.step, facts, values)
-            checkpoint.write(run.model_dir, state, self._keep)
+            checkpoint.write(run.model_dir, state_of(run), self._keep)
         self._saved = run.step
+
+
+def state_of(run: Run, facts: Mapping[str, Any] | None = None) -> checkpoint.Checkpoint:
+    """All that a checkpoint holds of a run as it is now, and facts about it."""
+    values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
+    own = {
+        "config": list(overrides.lines(run.config)),
+        "class_names": list(run.inputter.class_names),
+    }
+    return checkpoint.Checkpoint(run.step, run.modeler.facts() | own | dict(facts or {}), values)
 
 
 def _changes(before: list[str], config: Config) -> list[str]:

@@ -2,15 +2,17 @@
 
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
+from lambda_fast.callback.best import Best
 from lambda_fast.config import Config
 from lambda_fast.runner.evaluate import evaluate
 
 
 class TrainEval(Callback):
-    """Metrics: `eval_loss`, `eval_accuracy`."""
+    """Metrics: `eval_loss`, `eval_accuracy`; with `keep_best` also `best_accuracy`."""
 
     def __init__(self, config: Config) -> None:
         self._every = config.callback.eval_every_epochs
+        self._best = Best() if config.callback.keep_best else None
         self._inputter = None
         self._modeler = None
         self._step = -1
@@ -40,8 +42,11 @@ class TrainEval(Callback):
         run.metrics["eval_loss"], run.metrics["eval_accuracy"] = result.loss, result.accuracy
         run.say(
             f"step {run.step}: {result.accuracy:.2%} of {result.images} evaluation images right, "
-            f"loss {result.loss:.4f}"
+            f"loss {result.loss:.4f}{', by averaged weights' if self._modeler.averaged else ''}"
         )
+        if self._best is not None:
+            with run.pause("checkpoint"):
+                self._best.offer(run, result.accuracy)
 
 
 def build(config: Config) -> TrainEval:

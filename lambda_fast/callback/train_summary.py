@@ -36,8 +36,9 @@ class TrainSummary(Callback):
 
     def _write(self, run: Run, outputs: dict) -> None:
         values = dict(run.metrics)
-        if "learning_rate" in outputs:
-            values["learning_rate"] = float(outputs["learning_rate"])
+        for name in ("learning_rate", "gradient_norm"):
+            if name in outputs:
+                values[name] = float(outputs[name])
         with self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=run.step)

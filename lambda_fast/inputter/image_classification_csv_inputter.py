@@ -196,7 +196,7 @@ def build(
     images = image_list(config, mode)
     order = Order(
         samples=len(images),
-        batch_size=config.batch_size_per_gpu,
+        batch_size=config.batch_size(mode),
         seed=config.seed,
         shuffle=mode == "train",
         complete=mode != "train",

@@ -92,7 +92,7 @@ def build(config: Config, mode: Mode, rank: int = 0, ranks: int = 1) -> InMemory
     data = load("train" if mode == "train" else "eval", config.inputter.data_dir)
     order = Order(
         samples=len(data.images),
-        batch_size=config.batch_size_per_gpu,
+        batch_size=config.batch_size(mode),
         seed=config.seed,
         shuffle=mode == "train",
         complete=mode != "train",

@@ -18,6 +18,7 @@ import numpy as np
 
 from lambda_fast import checkpoint
 from lambda_fast.errors import UserError
+from lambda_fast.modeler.averages import to_evaluate
 
 KINDS = ".h5, .weights.h5, .keras, .safetensors"
 
@@ -95,11 +96,9 @@ def read(name: str) -> Weights:
 def _checkpoint(path: Path) -> Weights:
     found = checkpoint.read(path)
     layers: dict[str, Layer] = {}
-    for kind in ("model/", "ema/"):  # running means, where there are any, instead of the newest
-        for name, value in found.values.items():
-            if name.startswith(kind):
-                layer, _, leaf = name.removeprefix(kind).rpartition("/")
-                layers.setdefault(layer, {})[leaf] = value
+    for name, value in to_evaluate(found.values)[0].items():
+        layer, _, leaf = name.removeprefix("model/").rpartition("/")
+        layers.setdefault(layer, {})[leaf] = value
     return Weights(str(path), layers, found.facts)
 
 
