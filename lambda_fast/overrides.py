@@ -131,6 +131,8 @@ def _convert(expected: Any, value: Any) -> Any:
     if typing.get_origin(expected) is tuple:
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
         kinds = typing.get_args(expected)
+        if items == ("",):  # `names=` is none, not one without letters
+            items = ()
         if kinds[-1] is Ellipsis:
             kinds = kinds[:1] * len(items)
         converted = tuple(map(_convert, kinds, items)) if len(kinds) == len(items) else (None,)

@@ -13,6 +13,14 @@ class ModelerConfig:
     Attributes:
         name: a module of `lambda_fast.modeler`.
         network: a module of `lambda_fast.network`.
+        pretrained_model: where a fresh run takes its first weights from: a Keras weights file
+            (`.h5`, `.weights.h5`), a `.keras` file, a checkpoint or the `model_dir` of another run,
+            or `imagenet`, which Keras fetches for a network of `keras.applications`. Empty: random.
+        skip_pretrained_var: variables that it does not set, such as a head of other classes:
+            patterns such as `logits/*` of their names or of their layers (`fnmatch`).
+        trainable_vars: patterns of the variables that learn; the others are frozen. Empty: all.
+        skip_trainable_vars: patterns of variables that are frozen though `trainable_vars` has them.
+            A layer none of whose weights learns normalises with the statistics that it has.
         precision: of the computation; variables, statistics and loss stay float32. `auto` is
             bfloat16 on CPUs that have arithmetic for it (AMX, AVX512-BF16), elsewhere float32.
         optimizer: `momentum`, plain `sgd`, `adam`, `adamw` (Loshchilov and Hutter, 2017,
@@ -72,6 +80,10 @@ class ModelerConfig:
 
     name: str = "image_classification_modeler"
     network: str = "resnet32"
+    pretrained_model: str = ""
+    skip_pretrained_var: tuple[str, ...] = ()
+    trainable_vars: tuple[str, ...] = ()
+    skip_trainable_vars: tuple[str, ...] = ()
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     optimizer: Literal["momentum", "sgd", "adam", "adamw", "rmsprop", "lars", "lamb", "muon"] = (
         "momentum"

@@ -33,6 +33,10 @@ class Averages:
             for mean, variable in zip(twin.variables, model.variables, strict=True)
             if tf.as_dtype(variable.dtype).is_floating  # not the state of a random generator
         ]
+        self.start()
+
+    def start(self) -> None:
+        """Makes the means what the variables are now."""
         for mean, variable in self._pairs:
             mean.assign(variable.value)
 

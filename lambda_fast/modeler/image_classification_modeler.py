@@ -17,10 +17,12 @@ from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import find, first_weights_of
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
+from lambda_fast.modeler import pretrained
 from lambda_fast.modeler.accumulation import accumulated
 from lambda_fast.modeler.averages import Averages, to_evaluate
 from lambda_fast.modeler.clipping import clipped
 from lambda_fast.modeler.evaluated import evaluated
+from lambda_fast.modeler.freezing import freeze
 from lambda_fast.modeler.mixing import mixed, mixes
 from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
@@ -47,6 +49,7 @@ class ImageClassificationModeler:
         config: the run, with the precision that `auto` means here.
         model: the Keras network; logits out.
         learning: the variables that the step updates, in train mode.
+        split: these, the frozen ones and the rest, in train mode.
         optimizer: the Keras optimizer, in train mode; its `iterations` is the step.
         averages: the running means of the network's variables, in train mode with `modeler.ema`.
         averaged: whether the network holds such means, in the other modes.
@@ -73,6 +76,7 @@ class ImageClassificationModeler:
         if mode == "train":  # and what could be trained but not evaluated
             _augmented_shape(self.spec.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
+        self._class_names = list(inputter.class_names)
         self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None
         self.averages = None
@@ -84,7 +88,8 @@ class ImageClassificationModeler:
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
             self._set_first_weights(inputter)
-            self.learning = self.model.trainable_variables
+            self.split = freeze(self.model, modeler)
+            self.learning = self.split.learning
             self._decaying = decaying_of(modeler, self.learning, self.model)
             self.optimizer = optimizer_of(modeler, self.learning, self._decaying)
             if modeler.ema > 0:
@@ -175,11 +180,7 @@ class ImageClassificationModeler:
             return outputs
         scalars = {name: outputs[name] for name in ("loss", "accuracy")}
         scalars["stop"] = tf.identity(self.stop)
-        moved = [
-            variable
-            for variable in self.model.non_trainable_variables
-            if variable.dtype == "float32"
-        ]
+        moved = [variable for variable in self.split.moving if variable.dtype == "float32"]
         grads = outputs["grads"]
         means = all_reduce([*grads, *scalars.values(), *(each.value for each in moved)])
         rest = means[len(grads) + len(scalars) :]
@@ -292,6 +293,8 @@ class ImageClassificationModeler:
         config = self.config
         return {
             "modeler.network": config.modeler.network,
+            "modeler.trainable_vars": list(config.modeler.trainable_vars),
+            "modeler.skip_trainable_vars": list(config.modeler.skip_trainable_vars),
             "seed": config.seed,
             "batch_size_per_gpu * gpu_count * modeler.accumulate": (
                 config.batch_size("train") * config.gpu_count
@@ -307,6 +310,24 @@ class ImageClassificationModeler:
         spec = self.config.augmenter
         names = ("height", "width", "normalize", "mean", "std")
         return {f"augmenter.{name}": _plain(getattr(spec, name)) for name in names}
+
+    def load_pretrained(self) -> pretrained.Restored | None:
+        """Sets the first weights from `modeler.pretrained_model`; without one, nothing.
+
+        Raises:
+            UserError: the weights are absent or do not fit; no variable has been set.
+        """
+        config = self.config.modeler
+        if not config.pretrained_model:
+            return None
+        weights = pretrained.weights_of(config, self.model)
+        here = self.image_facts() | {"class_names": self._class_names}
+        restored = pretrained.restore(
+            self.model, weights, config.skip_pretrained_var, self.split.frozen, here
+        )
+        if self.averages is not None:
+            self.averages.start()
+        return restored
 
     def restore(self, path: Path, values: Mapping[str, np.ndarray]) -> None:
         """Sets the variables from a checkpoint: all of its mode's, or none.

@@ -1,6 +1,6 @@
 """Variables chosen by patterns of their names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from lambda_fast.config import ConfigError
@@ -12,8 +12,8 @@ def matching(patterns: Sequence[str], names: Sequence[str], field: str) -> set[s
     """The names that a pattern matches.
 
     Args:
-        patterns: as of `fnmatch`, of whole names; `*` also matches `/`.
-        names: of variables, such as `stem_conv/kernel`.
+        patterns: as of `fnmatch`, of whole names or of their layers; `*` also matches `/`.
+        names: of variables, such as `stem_conv/kernel`; its layer is `stem_conv`.
         field: of the config, for the message.
 
     Raises:
@@ -21,7 +21,9 @@ def matching(patterns: Sequence[str], names: Sequence[str], field: str) -> set[s
     """
     found: set[str] = set()
     for pattern in patterns:
-        matched = {name for name in names if fnmatchcase(name, pattern)}
+        matched = {
+            name for name in names if any(fnmatchcase(each, pattern) for each in _and_layers(name))
+        }
         if not matched:
             rest = f" and {len(names) - MOST} more" if len(names) > MOST else ""
             raise ConfigError(
@@ -30,3 +32,10 @@ def matching(patterns: Sequence[str], names: Sequence[str], field: str) -> set[s
             )
         found |= matched
     return found
+
+
+def _and_layers(name: str) -> Iterator[str]:
+    """A name, its layer, and the layers around that."""
+    while name:
+        yield name
+        name = name.rpartition("/")[0]

@@ -1,5 +1,6 @@
 """The runner: the loop over steps, and the four hooks around it.
 
+first weights                   of a fresh run
 before_run                      restore, open files
 for each step:
     before_step
@@ -24,6 +25,7 @@ from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.inputter import Inputter
+from lambda_fast.runner import first_weights
 from lambda_fast.runner.callbacks import callbacks_of
 from lambda_fast.runner.nonfinite import Nonfinite
 
@@ -64,6 +66,7 @@ class Runner:
             for callback in reversed(self._callbacks):
                 closing.callback(callback.close)
             with _Signals(run):
+                first_weights.prepare(run, self._callbacks)
                 for callback in self._callbacks:
                     callback.before_run(run)
                 while self._goes_on(run):
