@@ -204,12 +204,6 @@ class Config:
         _require(self.gpu_count >= 1, "gpu_count", "at least 1", self.gpu_count)
         _require(self.runner.timeout >= 4, "runner.timeout", "at least 4", self.runner.timeout)
         _require(self.runner.restarts >= 0, "runner.restarts", "at least 0", self.runner.restarts)
-        _require(
-            not modeler.sync_batch_norm,
-            "modeler.sync_batch_norm",
-            "false, because this version has no layers for it",
-            modeler.sync_batch_norm,
-        )
         for name, least in (("num_classes", 0), ("resize", 0), ("cache_gib", 0), ("threads", 0)):
             found = getattr(inputter, name)
             _require(found >= least, f"inputter.{name}", f"at least {least}", found)

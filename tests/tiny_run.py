@@ -109,6 +109,25 @@ def plain_net():
     resnet32.net = net
 
 
+def smooth_net():
+    """A network with batch normalisation, without ReLU: roundings at its corner are no noise."""
+    from lambda_fast.network import resnet32
+
+    def net(num_classes, image_shape):
+        import keras
+
+        from lambda_fast.network.layers import BatchNormalization, Conv2D
+
+        image = keras.Input(image_shape)
+        first = BatchNormalization()(Conv2D(8, 3, strides=2)(image))
+        x = Conv2D(8, 3)(keras.layers.Activation("tanh")(first))
+        x = keras.layers.Activation("tanh")(BatchNormalization()(x, first))
+        x = keras.layers.Flatten()(x)
+        return keras.Model(image, keras.layers.Dense(num_classes, dtype="float32")(x))
+
+    resnet32.net = net
+
+
 def main():
     """Runs the command named by the first argument."""
     which = sys.argv.pop(1)
@@ -137,6 +156,8 @@ def main():
             dump_to(os.environ["DUMP"])
         if "PLAIN" in os.environ:
             plain_net()
+        if "SMOOTH" in os.environ:
+            smooth_net()
         if own == os.environ.get("OTHER_RANK"):  # is not like the others
             sys.argv += os.environ["OTHER_ARGUMENTS"].split()
             SAMPLES["train"] = int(os.environ.get("OTHER_SAMPLES", SAMPLES["train"]))

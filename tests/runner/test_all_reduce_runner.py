@@ -73,13 +73,23 @@ def test_rank_0_alone_talks_and_writes(two_ranks):
     assert summary["config"]["gpu_count"] == 2
 
 
-def test_two_ranks_at_64_equal_one_at_128(tmp_path):
+@pytest.mark.parametrize(
+    ("network", "settings_of_two"),
+    [
+        ("PLAIN", ()),
+        # One rank normalises by the native kernel, two by TensorFlow's ops and collectives.
+        ("SMOOTH", ("modeler.sync_batch_norm=true",)),
+    ],
+    ids=["without batch norm", "with synchronised batch norm"],
+)
+def test_two_ranks_at_64_equal_one_at_128(tmp_path, network, settings_of_two):
     found = {}
-    for ranks, batch in ((1, 128), (2, 64)):
+    for ranks, batch, settings in ((1, 128, ()), (2, 64, settings_of_two)):
         folder = tmp_path / str(ranks)
         folder.mkdir()
-        settings = (*ALIKE, f"gpu_count={ranks}", f"batch_size_per_gpu={batch}")
-        code, output, errors = run(folder / "run", *settings, PLAIN="1", DUMP=str(folder))
+        settings = (*ALIKE, *settings, f"gpu_count={ranks}", f"batch_size_per_gpu={batch}")
+        environment = {network: "1", "DUMP": str(folder)}
+        code, output, errors = run(folder / "run", *settings, **environment)
         assert code == 0, output + errors
         metrics = (folder / "run" / "metrics.jsonl").read_text().splitlines()
         found[ranks] = dumped(folder, 0), json.loads(metrics[-1])
