@@ -1,5 +1,9 @@
-"""train_eval: evaluates on the evaluation split, every few epochs if asked and at the end."""
+"""train_eval: evaluates on the evaluation split, every few epochs if asked and at the end.
 
+With several ranks each of them has this callback, and evaluates its share of the images.
+"""
+
+from lambda_fast import native
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
@@ -33,7 +37,9 @@ class TrainEval(Callback):
     def _evaluate(self, run: Run) -> None:
         with run.pause("evaluate"):
             if self._inputter is None:
-                self._inputter = find("inputter", run.config.inputter.name)(run.config, "eval")
+                world = native.core().world()
+                build_inputter = find("inputter", run.config.inputter.name)
+                self._inputter = build_inputter(run.config, "eval", world["rank"], world["ranks"])
                 self._modeler = run.modeler.for_mode("eval", self._inputter)
             result = evaluate(self._inputter, self._modeler)
         self._step = run.step

@@ -1,8 +1,8 @@
 """The all-reduce runner: every rank drives one device with its own copy of the variables.
 
 The gradients of all ranks are averaged inside the compiled step; there is no server and no central
-copy. Rank 0 restores and hands its variables to the others before the first step; it alone talks,
-evaluates and writes, while the others wait in their next step's collective.
+copy. Rank 0 restores and hands its variables to the others before the first step; it alone talks
+and writes, while the others wait in their next step's collective. All of them evaluate.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from lambda_fast.runner import agreement
 from lambda_fast.runner.joining import beat
 from lambda_fast.runner.runner import Runner
 
+EVERYWHERE = ("train_eval",)  # callbacks that all ranks have, because they work together in them
+
 
 class AllReduceRunner(Runner):
     """Drives one device of several.
@@ -29,7 +31,7 @@ class AllReduceRunner(Runner):
         config: the run.
         inputter: of this rank's training images.
         modeler: in train mode.
-        callbacks: rank 0's; the other ranks have none.
+        callbacks: on rank 0 all; on the others those of `EVERYWHERE`.
     """
 
     def __init__(
@@ -117,7 +119,8 @@ def build(config: Config) -> AllReduceRunner:
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
     names = sorted(config.callback.names, key=lambda name: name != "train_basic")
-    callbacks = [find("callback", name)(config) for name in names] if rank == 0 else []
+    names = [name for name in names if rank == 0 or name in EVERYWHERE]
+    callbacks = [find("callback", name)(config) for name in names]
     inputter = build_inputter(config, "train", rank, ranks)
     modeler = build_modeler(config, inputter, "train")
     return AllReduceRunner(modeler.config, inputter, modeler, callbacks)
