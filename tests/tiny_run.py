@@ -72,14 +72,23 @@ def fail_in(rank, step, what, marker):
 
 
 def dump_to(folder):
-    """Every rank's variables at the end, and the compiled step."""
+    """Every rank's variables at the end, the ids that it saw, and the compiled step."""
     from lambda_fast.runner.runner import Runner
 
     inner = Runner.run
 
     def run(self):
+        modeler, seen = self._run.modeler, []
+        step = modeler.train_step
+
+        def train_step(batch):
+            seen.append(np.asarray(batch.sample_ids))
+            return step(batch)
+
+        modeler.train_step = train_step
         done = inner(self)
         rank = native.core().world()["rank"]
+        np.save(f"{folder}/rank-{rank}-ids.npy", seen)
         values = {name: np.asarray(v) for name, v in done.modeler.variables().items()}
         np.savez(f"{folder}/rank-{rank}.npz", **values)
         if "HLO" in os.environ:
