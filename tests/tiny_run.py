@@ -72,14 +72,23 @@ def fail_in(rank, step, what, marker):
 
 
 def dump_to(folder):
-    """Every rank's variables at the end, and the compiled step."""
+    """Every rank's variables at the end, the ids that it saw, and the compiled step."""
     from lambda_fast.runner.runner import Runner
 
     inner = Runner.run
 
     def run(self):
+        modeler, seen = self._run.modeler, []
+        step = modeler.train_step
+
+        def train_step(batch):
+            seen.append(np.asarray(batch.sample_ids))
+            return step(batch)
+
+        modeler.train_step = train_step
         done = inner(self)
         rank = native.core().world()["rank"]
+        np.save(f"{folder}/rank-{rank}-ids.npy", seen)
         values = {name: np.asarray(v) for name, v in done.modeler.variables().items()}
         np.savez(f"{folder}/rank-{rank}.npz", **values)
         if "HLO" in os.environ:
@@ -132,6 +141,25 @@ def dividing_net():
     resnet32.net = net
 
 
+def smooth_net():
+    """A network with batch normalisation, without ReLU: roundings at its corner are no noise."""
+    from lambda_fast.network import resnet32
+
+    def net(num_classes, image_shape):
+        import keras
+
+        from lambda_fast.network.layers import BatchNormalization, Conv2D
+
+        image = keras.Input(image_shape)
+        first = BatchNormalization()(Conv2D(8, 3, strides=2)(image))
+        x = Conv2D(8, 3)(keras.layers.Activation("tanh")(first))
+        x = keras.layers.Activation("tanh")(BatchNormalization()(x, first))
+        x = keras.layers.Flatten()(x)
+        return keras.Model(image, keras.layers.Dense(num_classes, dtype="float32")(x))
+
+    resnet32.net = net
+
+
 def blacken(sample_id):
     """Makes one training image black."""
     inner = cifar10.load
@@ -180,6 +208,8 @@ def main():
             dividing_net()
         if "BLACK" in os.environ:
             blacken(int(os.environ["BLACK"]))
+        if "SMOOTH" in os.environ:
+            smooth_net()
         if own == os.environ.get("OTHER_RANK"):  # is not like the others
             sys.argv += os.environ["OTHER_ARGUMENTS"].split()
             SAMPLES["train"] = int(os.environ.get("OTHER_SAMPLES", SAMPLES["train"]))

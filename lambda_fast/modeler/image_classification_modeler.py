@@ -31,6 +31,7 @@ from lambda_fast.modeler.schedule import Schedule
 from lambda_fast.modeler.views import logits_of
 from lambda_fast.modeler.weight_decay import decaying_of, with_l2
 from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
+from lambda_fast.network.synchronize import synchronize
 from lambda_fast.runner.collective import all_reduce
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -76,6 +77,8 @@ class ImageClassificationModeler:
         if mode == "train":  # and what could be trained but not evaluated
             _augmented_shape(self.spec.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
+        if config.modeler.sync_batch_norm:
+            synchronize(self.model)
         self._class_names = list(inputter.class_names)
         self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None

@@ -20,6 +20,7 @@ import keras
 import tensorflow as tf
 
 from lambda_fast import native
+from lambda_fast.network.rank_statistics import moments
 
 Padding = Literal["same", "valid"] | int
 
@@ -197,9 +198,15 @@ class BatchNormalization(keras.layers.Layer):
         gamma_initializer: of the scale.
         scale: whether there is a scale; without it, it is 1.
 
+    Attributes:
+        synchronized: in training, the batch is that of all ranks together; TensorFlow's own ops
+            then. A matter of the run, which neither a config nor a checkpoint of the layer holds.
+
     Call with `x` and, or not, a residual of the same shape and dtype, [..., channels]; returns the
     layer's compute dtype. Variables and statistics are float32.
     """
+
+    synchronized = False
 
     def __init__(
         self,
@@ -268,6 +275,11 @@ class BatchNormalization(keras.layers.Layer):
     def _normalise_batch(
         self, x: tf.Tensor, residuals: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        if self.synchronized:
+            wide = tf.cast(x, tf.float32)  # once, so that its gradients are added before rounding
+            mean, variance = moments(wide, self.moving_mean.value)
+            y = self._finish(self._scaled(wide, mean, variance), residuals, x.dtype)
+            return y, mean, variance
         if self._fits(x):
             return native.ops().lambda_fast_batch_norm(
                 x, self.gamma, self.beta, residuals, self.epsilon, self.relu

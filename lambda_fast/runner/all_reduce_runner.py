@@ -1,8 +1,8 @@
 """The all-reduce runner: every rank drives one device with its own copy of the variables.
 
 The gradients of all ranks are averaged inside the compiled step; there is no server and no central
-copy. Rank 0 restores and hands its variables to the others before the first step; it alone talks,
-evaluates and writes, while the others wait in their next step's collective.
+copy. Rank 0 restores and hands its variables to the others before the first step; it alone talks
+and writes, while the others wait in their next step's collective. All of them evaluate.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from lambda_fast.runner.callbacks import callbacks_of
 from lambda_fast.runner.joining import beat
 from lambda_fast.runner.runner import Runner
 
+EVERYWHERE = ("train_eval",)  # callbacks that all ranks have, because they work together in them
+
 
 class AllReduceRunner(Runner):
     """Drives one device of several.
@@ -30,7 +32,7 @@ class AllReduceRunner(Runner):
         config: the run.
         inputter: of this rank's training images.
         modeler: in train mode.
-        callbacks: rank 0's; the other ranks have none.
+        callbacks: on rank 0 all; on the others those of `EVERYWHERE`.
     """
 
     def __init__(
@@ -118,7 +120,7 @@ def build(config: Config) -> AllReduceRunner:
     build_inputter = find("inputter", config.inputter.name)
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
-    callbacks = callbacks_of(config, "train") if rank == 0 else []
+    callbacks = callbacks_of(config, "train", None if rank == 0 else EVERYWHERE)
     inputter = build_inputter(config, "train", rank, ranks)
     modeler = build_modeler(config, inputter, "train")
     return AllReduceRunner(modeler.config, inputter, modeler, callbacks)

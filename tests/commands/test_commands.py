@@ -55,10 +55,6 @@ def test_print_config_lists_what_set_takes():
         (["--config", "cifar10", "--set", "epochs=0"], "expected epochs to be at least 1"),
         (["--config", "cifar10", "--set", "gpu_count=0"], "expected gpu_count to be at least 1"),
         (["--config", "cifar10", "--set", "runner.timeout=1"], "runner.timeout to be at least 4"),
-        (
-            ["--config", "cifar10", "--set", "modeler.sync_batch_norm=true"],
-            "expected modeler.sync_batch_norm to be false",
-        ),
     ],
 )
 @pytest.mark.parametrize("module", ["train", "eval"])
