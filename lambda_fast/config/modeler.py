@@ -123,12 +123,6 @@ class ModelerConfig:
             ConfigError: names the field, what is expected and what was found.
         """
         prefix = "modeler."
-        require(
-            not self.sync_batch_norm,
-            f"{prefix}sync_batch_norm",
-            "false, because this version has no layers for it",
-            self.sync_batch_norm,
-        )
         require_choices(self, prefix)
         for name in ("learning_rate", "epsilon", "trust", "decay_epochs"):
             found = getattr(self, name)
