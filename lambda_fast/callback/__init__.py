@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fast.config import Config
+from lambda_fast.inputter import Batch
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class StepReport:
         images: that all ranks saw in the step.
         seconds: the host spent on the step.
         input_seconds: of these, until the inputter had the batch.
+        batch: this rank's images of the step.
     """
 
     step: int
@@ -36,6 +38,7 @@ class StepReport:
     images: int
     seconds: float
     input_seconds: float = 0.0
+    batch: Batch | None = None
 
 
 @dataclass
