@@ -31,7 +31,7 @@ class StepReport:
         images: that all ranks saw in the step.
         seconds: the host spent on the step.
         input_seconds: of these, until the inputter had the batch.
-        batch: what the step saw, in eval and infer.
+        batch: this rank's images of the step.
     """
 
     step: int

@@ -91,7 +91,7 @@ class Runner:
         run.step += 1
         seconds = time.perf_counter() - begin
         images = batch.count * run.config.gpu_count
-        report = StepReport(run.step, epoch, outputs, images, seconds, waited)
+        report = StepReport(run.step, epoch, outputs, images, seconds, waited, batch)
         for callback in self._callbacks:
             callback.after_step(run, report)
 
