@@ -33,6 +33,8 @@ class ModelerConfig:
         rho: of `rmsprop`: how much of the mean square of the gradients is kept.
         epsilon: added where `adam`, `adamw`, `rmsprop` and `lamb` divide.
         trust: of `lars`: a step's share of the norm of the weights, at a rate of 1.
+        dense_rate: of `muon`: the rate of matrices, relative to that of convolution kernels.
+        vector_rate: of `muon`, likewise of offsets and scales.
         learning_rate: its peak, at the end of the warm-up.
         min_learning_rate: `cosine` and `linear` end there.
         warmup_epochs: the rate rises linearly to the peak; may be a fraction.
@@ -94,6 +96,8 @@ class ModelerConfig:
     rho: float = 0.9
     epsilon: float = 1e-7
     trust: float = 0.001
+    dense_rate: float = 1.0
+    vector_rate: float = 1.0
     learning_rate: float = 0.1
     min_learning_rate: float = 0.0
     warmup_epochs: float = 0.0
@@ -124,7 +128,14 @@ class ModelerConfig:
         """
         prefix = "modeler."
         require_choices(self, prefix)
-        for name in ("learning_rate", "epsilon", "trust", "decay_epochs"):
+        for name in (
+            "learning_rate",
+            "epsilon",
+            "trust",
+            "dense_rate",
+            "vector_rate",
+            "decay_epochs",
+        ):
             found = getattr(self, name)
             require(found > 0, f"{prefix}{name}", "above 0", found)
         for name in ("momentum", "rho", "ema", "label_smoothing"):

@@ -36,6 +36,8 @@ def recipe() -> Config:
             precision="auto",
             optimizer="muon",
             momentum=0.6,
+            dense_rate=0.085,
+            vector_rate=440.0,
             learning_rate=0.24,
             schedule="linear",
             weight_decay=0.0167,

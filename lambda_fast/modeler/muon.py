@@ -16,8 +16,7 @@ class Muon(keras.optimizers.Optimizer):
     the momentum, with Nesterov's look-ahead, whose singular values have been driven towards 1; just
     before, the kernel is scaled to rows of norm 1 in the root mean square. Matrices (of dense
     layers) and vectors (scales and offsets) move by SGD with Nesterov's look-ahead, at rates of
-    their own, and decay. The defaults are the author's for CIFAR-10 in batches of 2,000, turned
-    into multiples of one rate.
+    their own, and decay.
 
     Args:
         learning_rate: of the convolution kernels.
@@ -35,8 +34,8 @@ class Muon(keras.optimizers.Optimizer):
         learning_rate: float,
         momentum: float = 0.6,
         decay: float = 0.0,
-        dense_rate: float = 0.085,
-        vector_rate: float = 440.0,
+        dense_rate: float = 1.0,
+        vector_rate: float = 1.0,
         sgd_momentum: float = 0.85,
         name: str = "muon",
     ) -> None:

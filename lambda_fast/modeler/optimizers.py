@@ -52,7 +52,13 @@ def _made(config: ModelerConfig) -> keras.Optimizer:
                 momentum=config.momentum, decay=config.weight_decay, trust=config.trust, **shared
             )
         case "muon":
-            return Muon(momentum=config.momentum, decay=config.weight_decay, **shared)
+            return Muon(
+                momentum=config.momentum,
+                decay=config.weight_decay,
+                dense_rate=config.dense_rate,
+                vector_rate=config.vector_rate,
+                **shared,
+            )
         case "rmsprop":
             options = {"rho": config.rho, "momentum": config.momentum, "epsilon": config.epsilon}
             return RMSprop(**options, **shared)

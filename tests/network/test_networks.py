@@ -125,7 +125,7 @@ def test_the_fast_recipe_whitens_learns_and_repeats():
 
 def test_whitened_patches_have_unit_covariance():
     rng = np.random.default_rng(3)
-    images = rng.normal(size=(40, 16, 16, 3)) @ rng.normal(size=(3, 3))
+    images = 20 * rng.normal(size=(40, 16, 16, 3)) @ rng.normal(size=(3, 3))
     images = (images + np.roll(images, 1, axis=2)).astype(np.float32)
     model = airbench.net(10, (16, 16, 3))
     airbench.first_weights(model, images)
