@@ -17,7 +17,7 @@ def recipe() -> Config:
     return dataclasses.replace(
         like,
         name="transfer",
-        epochs=20,
+        epochs=8,
         inputter=dataclasses.replace(like.inputter, resize=320, cache="memory"),
         augmenter=dataclasses.replace(
             like.augmenter, height=288, width=288, mean=(127.5,) * 3, std=(127.5,) * 3
