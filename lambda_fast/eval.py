@@ -1,6 +1,8 @@
 """Evaluates the newest checkpoint of a run, every image once.
 
     python -m lambda_fast.eval --config cifar10 [--set model_dir=DIR] [--json]
+
+Writes `<model_dir>/eval.json`, which `--json` prints.
 """
 
 from __future__ import annotations
