@@ -22,7 +22,8 @@ from lambda_fast.configs.cifar10 import recipe
 from lambda_fast.data.cifar10 import CLASS_NAMES
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
-from lambda_fast.modeler.image_classification_modeler import POLICIES, ImageClassificationModeler
+from lambda_fast.modeler.first_network import POLICIES
+from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 
 BATCH, IMAGES = 128, 4096
 PARAMETERS = 464_154

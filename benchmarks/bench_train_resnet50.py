@@ -17,7 +17,8 @@ from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.config import Config, ModelerConfig
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
-from lambda_fast.modeler.image_classification_modeler import POLICIES, ImageClassificationModeler
+from lambda_fast.modeler.first_network import POLICIES
+from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 
 BATCH, IMAGES, CLASSES, SIZE = 16, 64, 1000, 224
 LEARNING_RATE, PRECISION = 0.01, "bfloat16"

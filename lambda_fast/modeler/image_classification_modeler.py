@@ -14,27 +14,23 @@ import tensorflow as tf
 from lambda_fast import assembly, checkpoint, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
-from lambda_fast.build import find, first_weights_of
+from lambda_fast.build import first_weights_of
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
 from lambda_fast.modeler import pretrained
 from lambda_fast.modeler.accumulation import accumulated
 from lambda_fast.modeler.averages import Averages, to_evaluate
-from lambda_fast.modeler.clipping import clipped
 from lambda_fast.modeler.evaluated import evaluated
+from lambda_fast.modeler.first_network import chosen_precision, network_of
 from lambda_fast.modeler.freezing import freeze
 from lambda_fast.modeler.mixing import mixed, mixes
 from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
-from lambda_fast.modeler.optimizers import decays_by_itself, optimizer_of
 from lambda_fast.modeler.schedule import Schedule
+from lambda_fast.modeler.update import Update
 from lambda_fast.modeler.views import logits_of
-from lambda_fast.modeler.weight_decay import decaying_of, with_l2
-from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
 from lambda_fast.network.synchronize import synchronize
 from lambda_fast.runner.collective import all_reduce
-
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 class ImageClassificationModeler:
@@ -76,7 +72,7 @@ class ImageClassificationModeler:
         shape = _augmented_shape(self.spec, inputter.image_shape)
         if mode == "train":  # and what could be trained but not evaluated
             _augmented_shape(self.spec.without_dice(), inputter.image_shape)
-        self.model = model or _network(config, len(inputter.class_names), shape)
+        self.model = model or network_of(config, len(inputter.class_names), shape)
         if config.modeler.sync_batch_norm:
             synchronize(self.model)
         self._class_names = list(inputter.class_names)
@@ -93,11 +89,11 @@ class ImageClassificationModeler:
             self._set_first_weights(inputter)
             self.split = freeze(self.model, modeler)
             self.learning = self.split.learning
-            self._decaying = decaying_of(modeler, self.learning, self.model)
-            self.optimizer = optimizer_of(modeler, self.learning, self._decaying)
             if modeler.ema > 0:
-                twin = _network(config, len(inputter.class_names), shape)
+                twin = network_of(config, len(inputter.class_names), shape)
                 self.averages = Averages(self.model, twin, modeler.ema)
+            self._update = Update(modeler, self.model, self.learning, self.averages)
+            self.optimizer = self._update.optimizer
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
             self.guard = NonfiniteGuard(
@@ -198,16 +194,7 @@ class ImageClassificationModeler:
         Returns:
             What it found on its way: `gradient_norm` where gradients are clipped.
         """
-        config = self.config.modeler
-        updates = tf.identity(self.optimizer.iterations.value)
-        grads, found = clipped(grads, config)
-        if config.weight_decay > 0 and not decays_by_itself(config):
-            grads = with_l2(grads, self.learning, self._decaying, config.weight_decay)
-        self.optimizer.learning_rate.assign(learning_rate)
-        self.optimizer.apply(grads, self.learning)
-        if self.averages is not None:
-            self.averages.follow(updates)
-        return found
+        return self._update.apply(grads, learning_rate)
 
     @tf.function(jit_compile=True)
     def _train_program(
@@ -349,13 +336,6 @@ class ImageClassificationModeler:
             variable.assign(values[name])
 
 
-def chosen_precision(precision: str) -> str:
-    """What `auto` means on this machine; float32 and bfloat16 mean themselves."""
-    if precision != "auto":
-        return precision
-    return "bfloat16" if has_native_kernels() and has_fast_bfloat16() else "float32"
-
-
 def _plain(value: Any) -> Any:
     """As JSON brings it back."""
     return list(value) if isinstance(value, tuple) else value
@@ -368,25 +348,6 @@ def _augmented_shape(spec: AugmentSpec, image_shape: tuple[int, int, int]) -> tu
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return spec.height or image_shape[0], spec.width or image_shape[1], image_shape[2]
-
-
-def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:
-    """The network with its first weights, which the seed alone decides."""
-    net = find("network", config.modeler.network, "net")
-    policy = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy(POLICIES[config.modeler.precision])
-        keras.utils.set_random_seed(config.seed % 2**32)
-        return net(num_classes, image_shape)
-    except ConfigError:
-        raise
-    except ValueError as error:  # a layer's, or a Keras network's, which is made for larger images
-        raise ConfigError(
-            f"[network] expected images that {config.modeler.network} takes, found "
-            f"{image_shape}: {' '.join(str(error).split())}"
-        ) from error
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 @assembly.part

@@ -14,7 +14,7 @@ from lambda_fast.build import recipe
 from lambda_fast.config import ConfigError
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
-from lambda_fast.modeler import image_classification_modeler as modeler_module
+from lambda_fast.modeler import first_network
 from lambda_fast.modeler.evaluated import evaluated
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.network import resnet32
@@ -123,8 +123,8 @@ def test_one_step_equals_the_same_step_written_by_hand(small, smoothing):
 
 def test_auto_takes_bfloat16_where_the_cpu_is_fast_at_it(small, monkeypatch):
     for fast, expected in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(modeler_module, "has_fast_bfloat16", lambda fast=fast: fast)
-        monkeypatch.setattr(modeler_module, "has_native_kernels", lambda: True)
+        monkeypatch.setattr(first_network, "has_fast_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr(first_network, "has_native_kernels", lambda: True)
         modeler = ImageClassificationModeler(config(precision="auto"), inputter(), "train")
         assert modeler.config.modeler.precision == expected
         assert modeler.model.get_layer("stem_conv").compute_dtype == expected

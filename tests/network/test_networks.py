@@ -11,10 +11,8 @@ from lambda_fast.build import find, recipe
 from lambda_fast.config import ConfigError
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
-from lambda_fast.modeler.image_classification_modeler import (
-    ImageClassificationModeler,
-    chosen_precision,
-)
+from lambda_fast.modeler.first_network import chosen_precision
+from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.network import airbench, inception_v4
 
 PARAMETERS = [  # of the papers, or of what is widely used where a paper gives round numbers
