@@ -114,11 +114,14 @@ class RunnerConfig:
         timeout: seconds within which the job ends when a rank has died, hangs or has failed.
         restarts: how often it then starts again from the last checkpoint, where this command has
             started the ranks.
+        wire: what gradients travel as between ranks; `bfloat16` is half the bytes, and rounds each
+            rank's gradients and their mean. Sums are taken in float32 either way.
     """
 
     name: str = "runner"
     timeout: float = 60.0
     restarts: int = 0
+    wire: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
