@@ -17,13 +17,14 @@ from lambda_fast import native
 from lambda_fast.runner import collective
 
 Step = Callable[[], object]
-PATIENCE = 2.0  # seconds; a slower system is measured thrice, and not at larger sizes
+PATIENCE = 6  # blocks; a system whose step takes longer is measured thrice, and at no larger size
 
 
 def main() -> None:
     peer_path, rounds, seconds, *sizes = sys.argv[1:]
     world = collective.join()
     peer = ctypes.CDLL(peer_path)
+    patience = PATIENCE * float(seconds)
     slow: set[str] = set()
     for size in map(int, sizes):
         systems = _systems(peer, world, size // 4, slow)
@@ -31,9 +32,9 @@ def main() -> None:
         found: dict[str, list[float]] = {name: [] for name in systems}
         for turn in range(int(rounds)):
             for name, step in systems.items():
-                if turn < 3 or min(found[name]) / steps[name] < PATIENCE:
+                if turn < 3 or min(found[name]) / steps[name] < patience:
                     found[name].append(_block(step, steps[name]))
-        slow |= {name for name in systems if min(found[name]) / steps[name] > PATIENCE}
+        slow |= {name for name in systems if min(found[name]) / steps[name] > patience}
         if world.rank == 0:
             for name, blocks in found.items():
                 row = {"system": name, "bytes": size, "steps": steps[name], "seconds": blocks}

@@ -1,6 +1,7 @@
 """What drives the steps."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lambda_fast.config.checks import require_at_least
 
@@ -15,6 +16,8 @@ class RunnerConfig:
         timeout: seconds within which the job ends when a rank has died, hangs or has failed.
         restarts: how often it then starts again from the last checkpoint, where this command has
             started the ranks.
+        wire: what gradients travel as between ranks; `bfloat16` is half the bytes, and rounds each
+            rank's gradients and their mean. Sums are taken in float32 either way.
         summary_names: numbers that `train_summary` records, each entry one or several joined by
             commas; none: all.
     """
@@ -22,6 +25,7 @@ class RunnerConfig:
     name: str = "runner"
     timeout: float = 60.0
     restarts: int = 0
+    wire: Literal["float32", "bfloat16"] = "float32"
     summary_names: tuple[str, ...] = ()
 
     def recorded(self) -> tuple[str, ...]:

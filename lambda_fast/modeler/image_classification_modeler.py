@@ -166,7 +166,9 @@ class ImageClassificationModeler:
         return {"loss": loss, "accuracy": accuracy, "grads": grads}
 
     def reduce(self, outputs: dict[str, Any]) -> dict[str, Any]:
-        """The means over all ranks, by one collective; in a world of one, what was given.
+        """The means over all ranks, by one collective (two where gradients travel as bfloat16).
+
+        In a world of one, what was given.
 
         Besides the gradients, loss and accuracy these are the statistics that layers keep, which
         each rank has moved by its own images: after the step all ranks have the same. `stop` is
@@ -181,7 +183,12 @@ class ImageClassificationModeler:
         scalars["stop"] = tf.identity(self.stop)
         moved = [variable for variable in self.split.moving if variable.dtype == "float32"]
         grads = outputs["grads"]
-        means = all_reduce([*grads, *scalars.values(), *(each.value for each in moved)])
+        others = [*scalars.values(), *(each.value for each in moved)]
+        if self.config.runner.wire == "bfloat16":  # a list of one type travels in that type
+            narrow = all_reduce([tf.cast(grad, tf.bfloat16) for grad in grads])
+            means = [tf.cast(mean, tf.float32) for mean in narrow] + all_reduce(others)
+        else:
+            means = all_reduce([*grads, *others])
         rest = means[len(grads) + len(scalars) :]
         for variable, mean in zip(moved, rest, strict=True):
             variable.assign(mean)

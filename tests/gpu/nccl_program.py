@@ -34,18 +34,19 @@ SHAPES = [
 ]
 SHAPES += [(3 + i, "float32") for i in range(150)]  # more than one launch's table holds
 stream = cupy.cuda.Stream(non_blocking=True)
-for mean in (True, False):
+HALVES = [(count, "float16") for count in (1, 0, 100_003, 37)]  # travel as they are
+for mean, shapes in ((True, SHAPES), (False, SHAPES), (True, HALVES), (False, HALVES)):
     for _ in range(3):
         with stream:
-            arrays = [cupy.zeros(count, dtype) for count, dtype in SHAPES]
-            given = [cupy.asarray(values(world.rank, *shape)) for shape in SHAPES]
+            arrays = [cupy.zeros(count, dtype) for count, dtype in shapes]
+            given = [cupy.asarray(values(world.rank, *shape)) for shape in shapes]
             BUSY((1,), (1,), (np.int64(50_000_000),))  # so that work queued elsewhere sees zeros
             for array, value in zip(arrays, given, strict=True):
                 array[...] = value
             pointers = [(a.data.ptr, a.size, str(a.dtype)) for a in arrays]
             core.all_reduce_device(pointers, mean, stream.ptr)
         stream.synchronize()
-        for array, shape in zip(arrays, SHAPES, strict=True):
+        for array, shape in zip(arrays, shapes, strict=True):
             wide = sum(values(r, *shape).astype(np.float64) for r in range(world.ranks))
             exact = wide / (world.ranks if mean else 1)
             rounding = 2.0**-10 if shape[1] == "float16" else 2.0**-21

@@ -92,15 +92,16 @@ def test_all_ranks_evaluate_every_image_once(two_ranks):
 
 
 @pytest.mark.parametrize(
-    ("network", "settings_of_two"),
+    ("network", "settings_of_two", "bound"),
     [
-        ("PLAIN", ()),
+        ("PLAIN", (), 1e-5),
+        ("PLAIN", ("runner.wire=bfloat16",), 1e-2),
         # One rank normalises by the native kernel, two by TensorFlow's ops and collectives.
-        ("SMOOTH", ("modeler.sync_batch_norm=true",)),
+        ("SMOOTH", ("modeler.sync_batch_norm=true",), 1e-5),
     ],
-    ids=["without batch norm", "with synchronised batch norm"],
+    ids=["without batch norm", "gradients in bfloat16", "with synchronised batch norm"],
 )
-def test_two_ranks_at_64_equal_one_at_128(tmp_path, network, settings_of_two):
+def test_two_ranks_at_64_equal_one_at_128(tmp_path, network, settings_of_two, bound):
     found = {}
     for ranks, batch, settings in ((1, 128, ()), (2, 64, settings_of_two)):
         folder = tmp_path / str(ranks)
@@ -113,8 +114,10 @@ def test_two_ranks_at_64_equal_one_at_128(tmp_path, network, settings_of_two):
         found[ranks] = dumped(folder, 0), json.loads(metrics[-1])
     (one, metrics), (two, metrics_of_two) = found[1], found[2]
     assert one.keys() == two.keys()
-    for name in one:
-        scale = max(np.abs(one[name]).max(), 1e-30)
-        assert np.abs(one[name] - two[name]).max() / scale < 1e-5, name
+    off = {
+        name: np.abs(one[name] - two[name]).max() / max(np.abs(one[name]).max(), 1e-30)
+        for name in one
+    }
+    assert bound / 1000 < max(off.values()) < bound, off
     for name in ("loss", "accuracy", "eval_loss", "eval_accuracy"):
-        assert metrics[name] == pytest.approx(metrics_of_two[name], rel=1e-5), name
+        assert metrics[name] == pytest.approx(metrics_of_two[name], rel=bound), name

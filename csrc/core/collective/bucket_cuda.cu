@@ -26,21 +26,22 @@ struct Table {
   Row rows[kPieces];
 };
 
-template <class Value>
-__device__ void move(Value* values, float* packed, int64_t count, float divisor, bool pack) {
+template <class Value, class Wire>
+__device__ void move(Value* values, Wire* packed, int64_t count, float divisor, bool pack) {
   const int64_t step = int64_t{gridDim.x} * kThreads;
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
     if (pack) {
-      packed[i] = widened(values[i]);
+      narrow(widened(values[i]), packed + i);
     } else {
-      narrow(packed[i] / divisor, values + i);
+      narrow(widened(packed[i]) / divisor, values + i);
     }
   }
 }
 
-__global__ void __launch_bounds__(kThreads) move_kernel(Table table, float* packed, float divisor, bool pack) {
+template <class Wire>
+__global__ void __launch_bounds__(kThreads) move_kernel(Table table, Wire* packed, float divisor, bool pack) {
   const Row& row = table.rows[blockIdx.y];
-  float* const at = packed + row.offset;
+  Wire* const at = packed + row.offset;
   switch (row.type) {
     case ValueType::kFloat32:
       return move(static_cast<float*>(row.values), at, row.count, divisor, pack);
@@ -51,7 +52,31 @@ __global__ void __launch_bounds__(kThreads) move_kernel(Table table, float* pack
   }
 }
 
-void launch(float* packed, const Bucket& bucket, float divisor, bool pack, void* stream) {
+// A thread sums one value at a time over all ranks; neighbouring threads read neighbouring values.
+template <class Wire>
+__global__ void __launch_bounds__(kThreads)
+    sum_kernel(Wire* out, const Wire* first, int64_t stride, int ranks, int64_t count, float divisor) {
+  const int64_t step = int64_t{gridDim.x} * kThreads;
+  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
+    float sum = widened(first[i]);
+    for (int rank = 1; rank < ranks; ++rank) sum += widened(first[rank * stride + i]);
+    narrow(sum / divisor, out + i);
+  }
+}
+
+unsigned blocks_for(int64_t count) {
+  return static_cast<unsigned>(std::min(kMostBlocks, (count + kThreads - 1) / kThreads));
+}
+
+void check_launch(const char* kernel) {
+  const cudaError_t status = cudaGetLastError();
+  if (status != cudaSuccess) {
+    fail(ErrorKind::kInternal, "all_reduce", "expected the launch of ", kernel,
+         " to succeed, found: ", cudaGetErrorString(status));
+  }
+}
+
+void launch(void* packed, ValueType wire, const Bucket& bucket, float divisor, bool pack, void* stream) {
   const auto& pieces = bucket.pieces();
   for (size_t first = 0; first < pieces.size(); first += kPieces) {
     const size_t rows = std::min<size_t>(kPieces, pieces.size() - first);
@@ -64,23 +89,33 @@ void launch(float* packed, const Bucket& bucket, float divisor, bool pack, void*
       most = std::max(most, piece.count);
     }
     if (most == 0) continue;
-    const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, (most + kThreads - 1) / kThreads));
-    move_kernel<<<dim3(blocks, static_cast<unsigned>(rows)), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-        table, packed, divisor, pack);
-    const cudaError_t status = cudaGetLastError();
-    if (status != cudaSuccess) {
-      fail(ErrorKind::kInternal, "all_reduce",
-           "expected the launch of move_kernel to succeed, found: ", cudaGetErrorString(status));
-    }
+    const dim3 grid(blocks_for(most), static_cast<unsigned>(rows));
+    with_type(wire, [&](auto type) {
+      move_kernel<<<grid, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(table, static_cast<decltype(type)*>(packed),
+                                                                            divisor, pack);
+    });
+    check_launch("move_kernel");
   }
 }
 
 }  // namespace
 
-void pack_cuda(float* out, const Bucket& bucket, void* stream) { launch(out, bucket, 1.0f, true, stream); }
+void pack_cuda(void* out, ValueType wire, const Bucket& bucket, void* stream) {
+  launch(out, wire, bucket, 1.0f, true, stream);
+}
 
-void unpack_cuda(const float* in, const Bucket& bucket, float divisor, void* stream) {
-  launch(const_cast<float*>(in), bucket, divisor, false, stream);
+void unpack_cuda(const void* in, ValueType wire, const Bucket& bucket, float divisor, void* stream) {
+  launch(const_cast<void*>(in), wire, bucket, divisor, false, stream);
+}
+
+void sum_cuda(void* out, const void* first, ValueType wire, int64_t stride, int ranks, int64_t count, float divisor,
+              void* stream) {
+  with_type(wire, [&](auto type) {
+    using Wire = decltype(type);
+    sum_kernel<<<blocks_for(count), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
+        static_cast<Wire*>(out), static_cast<const Wire*>(first), stride, ranks, count, divisor);
+  });
+  check_launch("sum_kernel");
 }
 
 }  // namespace lambda_fast

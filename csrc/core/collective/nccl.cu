@@ -43,13 +43,17 @@ class Nccl : public Communicator {
     if (bucket.size() == 0) return;
     const auto turn = link_.begin("all_reduce");
     const auto caller = static_cast<cudaStream_t>(context.stream);
-    reserve(bucket.size(), caller);
-    check(cudaStreamWaitEvent(caller, free_), "cudaStreamWaitEvent");
-    pack_cuda(buffer_, bucket, caller);
-    behind(caller, "ncclAllReduce", [&](const NcclLibrary& nccl, ncclComm_t ranks) {
-      return nccl.all_reduce(buffer_, buffer_, bucket.size(), ncclFloat32, ncclSum, ranks, stream_);
-    });
-    unpack_cuda(buffer_, bucket, reduction == Reduction::kMean ? static_cast<float>(size()) : 1.0f, caller);
+    const float divisor = reduction == Reduction::kMean ? static_cast<float>(size()) : 1.0f;
+    if (size_of(bucket.wire()) == 2) {
+      narrow_all_reduce(bucket, divisor, caller);
+    } else {
+      reserve(bucket.size() * 4, caller);
+      pack_cuda(buffer_, ValueType::kFloat32, bucket, caller);
+      behind(caller, "ncclAllReduce", [&](const NcclLibrary& nccl, ncclComm_t ranks) {
+        return nccl.all_reduce(buffer_, buffer_, bucket.size(), ncclFloat32, ncclSum, ranks, stream_);
+      });
+      unpack_cuda(buffer_, ValueType::kFloat32, bucket, divisor, caller);
+    }
     check(cudaEventRecord(free_, caller), "cudaEventRecord");
   }
 
@@ -72,6 +76,28 @@ class Nccl : public Communicator {
   void abort() override { link_.abort(); }
 
  private:
+  // NCCL's own sums would be rounded to two bytes at each rank on their way. Here, as on CPUs, rank r gets everybody's
+  // r-th part, sums it in float32 and rounds once; then all get all parts. As much travels as in a ring.
+  void narrow_all_reduce(const Bucket& bucket, float divisor, cudaStream_t caller) {
+    const ValueType wire = bucket.wire();
+    const int64_t part = part_of(bucket.size(), size()), bytes = part * size_of(wire);
+    reserve(2 * size() * bytes, caller);
+    char *const sent = buffer_, *const received = sent + size() * bytes, *const own = sent + rank() * bytes;
+    pack_cuda(sent, wire, bucket, caller);
+    behind(caller, "ncclAllGather", [&](const NcclLibrary& nccl, ncclComm_t ranks) {
+      nccl.check(nccl.group_start(), "ncclGroupStart");
+      for (int r = 0; r < size(); ++r) {
+        nccl.check(nccl.send(sent + r * bytes, bytes, ncclUint8, r, ranks, stream_), "ncclSend");
+        nccl.check(nccl.recv(received + r * bytes, bytes, ncclUint8, r, ranks, stream_), "ncclRecv");
+      }
+      nccl.check(nccl.group_end(), "ncclGroupEnd");
+      link_.settle("ncclSend");
+      sum_cuda(own, received, wire, part, size(), part, divisor, stream_);
+      return nccl.all_gather(own, sent, bytes, ncclUint8, ranks, stream_);
+    });
+    unpack_cuda(sent, wire, bucket, 1.0f, caller);
+  }
+
   // Queues `work` on the own stream behind what the caller's holds, and the caller's behind the work.
   template <class Work>
   void behind(cudaStream_t caller, const char* what, Work&& work) {
@@ -83,22 +109,24 @@ class Nccl : public Communicator {
     check(cudaStreamWaitEvent(caller, done_), "cudaStreamWaitEvent");
   }
 
-  // cudaFree waits until nobody uses the old buffer. The gaps between pieces are summed too: they begin as zeros.
-  void reserve(int64_t values, cudaStream_t caller) {
-    if (values <= reserved_) return;
+  // The buffer, behind its last use. cudaFree waits until nobody uses the old one. What no piece covers is summed too:
+  // it begins as zeros.
+  void reserve(int64_t bytes, cudaStream_t caller) {
+    check(cudaStreamWaitEvent(caller, free_), "cudaStreamWaitEvent");
+    if (bytes <= reserved_) return;
     check(cudaFree(buffer_), "cudaFree");
     buffer_ = nullptr, reserved_ = 0;
-    check(cudaMalloc(&buffer_, values * sizeof(float)), "cudaMalloc");
-    check(cudaMemsetAsync(buffer_, 0, values * sizeof(float), caller), "cudaMemsetAsync");
-    reserved_ = values;
+    check(cudaMalloc(&buffer_, bytes), "cudaMalloc");
+    check(cudaMemsetAsync(buffer_, 0, bytes, caller), "cudaMemsetAsync");
+    reserved_ = bytes;
   }
 
   Communicator& bootstrap_;
   NcclLink link_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t given_ = nullptr, done_ = nullptr, free_ = nullptr;
-  float* buffer_ = nullptr;
-  int64_t reserved_ = 0;
+  char* buffer_ = nullptr;
+  int64_t reserved_ = 0;  // bytes
 };
 
 }  // namespace

@@ -30,7 +30,10 @@ NcclLibrary::NcclLibrary(const std::string& path) {
   find(library, path, "ncclCommAbort", &comm_abort);
   find(library, path, "ncclCommGetAsyncError", &comm_get_async_error);
   find(library, path, "ncclAllReduce", &all_reduce);
+  find(library, path, "ncclAllGather", &all_gather);
   find(library, path, "ncclBroadcast", &broadcast);
+  find(library, path, "ncclSend", &send);
+  find(library, path, "ncclRecv", &recv);
   find(library, path, "ncclGroupStart", &group_start);
   find(library, path, "ncclGroupEnd", &group_end);
   find(library, path, "ncclGetErrorString", &get_error_string);
