@@ -2,7 +2,7 @@
 
 Fixed 2 x 2 filters whiten the image; three blocks of two 3 x 3 convolutions with 64, 256 and 256
 channels follow, each halving the image; the classes are read from the greatest value of each
-channel. 1,971,328 trainable parameters for ten classes. For images of 15 x 15 pixels or more; made
+channel. 1,971,328 trainable parameters for ten classes. For images of 9 x 9 pixels or more; made
 for 32 x 32.
 
 Against the paper, the whitening has no bias: its gradient would cost a tenth of the step.
@@ -19,7 +19,7 @@ from lambda_fast.network.layers import BatchNormalization, Conv2D, MaxPooling2D
 WIDTHS = (64, 256, 256)
 WHITENED = 2  # side of the patches that are whitened
 WHITENING_FLOOR = 5e-4  # added to the variances, so that directions without any stay small
-SMALLEST = 15
+SMALLEST = 9
 
 
 def net(num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:

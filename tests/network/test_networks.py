@@ -41,7 +41,7 @@ def test_parameters(name, classes, shape, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "least"), [("vgg19", 31, 32), ("inception_v4", 74, 75), ("airbench", 14, 15)]
+    ("name", "side", "least"), [("vgg19", 31, 32), ("inception_v4", 74, 75), ("airbench", 8, 9)]
 )
 def test_images_that_are_too_small(name, side, least):
     words = rf"\[{name}\] expected images of at least {least} x {least} pixels, found 224 x {side}"
