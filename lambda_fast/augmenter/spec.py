@@ -33,7 +33,7 @@ class AugmentSpec:
             arXiv:1909.13719); `trivial_augment` one, of any strength (TrivialAugment Wide, Müller
             and Hutter, 2021, arXiv:2103.10158). Operations and strengths are torchvision's; what
             they move is taken from the nearest pixel, and what they uncover is black.
-        policy_ops: for `rand_augment`.
+        policy_ops: for `rand_augment`, 1..16.
         policy_magnitude: for `rand_augment`, 0..30.
         brightness: largest shift; drawn from [-brightness, brightness).
         contrast: range of the factor about each channel's mean over the image.

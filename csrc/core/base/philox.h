@@ -42,7 +42,7 @@ enum DiceStream : uint32_t {
   kDiceColour = 1,           // contrast, saturation, cutout row, cutout column
   kDiceResizedCrop = 2,      // + attempt: area or short side, aspect, row, column
   kDiceHue = 12,             // hue
-  kDicePolicy = 16,           // + step of a policy: operation, sign, level
+  kDicePolicy = 16,          // + step of a policy: operation, sign, level
   kDiceOrder = 0x80000000u,  // + Feistel round: the epoch's permutation
 };
 
