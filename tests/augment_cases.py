@@ -42,6 +42,8 @@ CASES = {
     "contrast_fixed": (BATCH, {"contrast": (1.5, 1.5)}),
     "contrast_grey": (GREY, {"brightness": 63.0, "contrast": (0.2, 1.8)}),
     "saturation": (BATCH, {"saturation": (0.0, 2.0)}),
+    "hue": (BATCH, {"hue": 180.0}),
+    "hue_image": (BATCH, {**ALL_COLOURS, "hue": 72.0, "normalize": "image"}),
     "all_colours": (BATCH, ALL_COLOURS),
     "channels": (BATCH, {"normalize": "channels", **IMAGENET}),
     "channels_grey": (GREY, {"normalize": "channels", **IMAGENET}),

@@ -12,10 +12,15 @@ DEFAULTS = {
     "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "short_side": (256.0, 512.0), "flip": 0.0,
     "alternate_flip": False, "policy": "none", "policy_ops": 2, "policy_magnitude": 9,
     "brightness": 0.0,
-    "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "normalize": "none",
+    "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "hue": 0.0, "normalize": "none",
     "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "cutout": 0,
 }  # fmt: skip
 LUMA = (0.299, 0.587, 0.114)
+SIDE = (
+    (-0.16774, -0.32931, 0.49705),
+    (0.328113, -0.035467, -0.292646),
+    (-1.249546, 1.046339, 0.203207),
+)
 MASK32 = 2**32 - 1
 
 
@@ -81,7 +86,7 @@ def filled(spec):
     if unknown:
         raise ValueError(f"unknown fields {sorted(unknown)}")
     full = {**DEFAULTS, **spec}
-    for name in ("flip", "brightness"):
+    for name in ("flip", "brightness", "hue"):
         full[name] = float(np.float32(full[name]))
     for name in ("area", "aspect", "short_side", "contrast", "saturation", "mean", "std"):
         full[name] = tuple(float(np.float32(value)) for value in full[name])
@@ -158,6 +163,7 @@ def draw(spec, shape, sample_id, seed, epoch):
         "brightness": between(first[3], (-full["brightness"], full["brightness"])),
         "contrast": between(second[0], full["contrast"]),
         "saturation": between(second[1], full["saturation"]),
+        "hue": between(throw(12)[0], (-full["hue"], full["hue"])) if full["hue"] else 0.0,
         "policy": policy_reference.draw(full, throw),
     }
 
@@ -191,6 +197,11 @@ def geometry(image, full, thrown):
     return pixels[:, ::-1] if thrown["flip"] else pixels
 
 
+def mixes(full):
+    """Whether an output channel depends on the others."""
+    return full["saturation"] != (1.0, 1.0) or full["hue"] > 0
+
+
 def standardise(matrix, offset, x, m):
     """The colour transform followed by (o - mean) / max(std, 1 / sqrt(elements)) of its image."""
     channels, n = x.shape[2], x.shape[0] * x.shape[1]
@@ -209,6 +220,20 @@ def standardise(matrix, offset, x, m):
     return [[value / q for value in row] for row in matrix], [(t - mean) / q for t in offset]
 
 
+def hue_turn(degrees):
+    """A rotation of the colour axes I and Q of YIQ, seen from RGB; sine and cosine from series."""
+    x = degrees * math.pi / 180.0
+    cosine = sine = 1.0
+    for k in range(13, 0, -1):
+        cosine = 1.0 - cosine * (x * x) / ((2 * k - 1) * (2 * k))
+        sine = 1.0 - sine * (x * x) / ((2 * k) * (2 * k + 1))
+    sine = sine * x
+    return [
+        [LUMA[d] + cosine * ((c == d) - LUMA[d]) + sine * SIDE[c][d] for d in range(3)]
+        for c in range(3)
+    ]
+
+
 def colour_transform(full, thrown, x):
     """The affine map of one image's pixels, in doubles: (matrix[c][d], offset[c])."""
     channels, n = x.shape[2], x.shape[0] * x.shape[1]
@@ -219,10 +244,14 @@ def colour_transform(full, thrown, x):
         m = [float(value) / n for value in x.sum(axis=(0, 1))]
     offset = [(1.0 - f) * m[c] + b for c in each]
     matrix = [[f if c == d else 0.0 for d in each] for c in each]
-    if full["saturation"] != (1.0, 1.0):
+    if mixes(full):
         luma = total(LUMA[c] * offset[c] for c in each)
+        turn = [[float(c == d) for d in each] for c in each]
+        if full["hue"]:
+            turn = hue_turn(thrown["hue"])
+            offset = [total(turn[c][d] * offset[d] for d in each) for c in each]
         offset = [s * offset[c] + (1.0 - s) * luma for c in each]
-        matrix = [[f * ((s if c == d else 0.0) + (1.0 - s) * LUMA[d]) for d in each] for c in each]
+        matrix = [[f * (s * turn[c][d] + (1.0 - s) * LUMA[d]) for d in each] for c in each]
     if full["normalize"] == "channels":
         matrix = [[value / full["std"][c] for value in matrix[c]] for c in each]
         offset = [(offset[c] - full["mean"][c]) / full["std"][c] for c in each]
@@ -235,7 +264,7 @@ def colour(full, thrown, x):
     """The pixels after their colour transform, float32; every product and sum is rounded."""
     matrix, offset = (np.float32(part) for part in colour_transform(full, thrown, x))
     x = x.astype(np.float32)
-    if full["saturation"] == (1.0, 1.0):
+    if not mixes(full):
         return np.diagonal(matrix) * x + offset
     mixed = matrix[:, 0] * x[..., 0:1] + matrix[:, 1] * x[..., 1:2]
     return mixed + matrix[:, 2] * x[..., 2:3] + offset

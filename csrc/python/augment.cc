@@ -135,7 +135,8 @@ py::dict draw_dict(std::array<int32_t, 3> shape, int64_t sample_id, int64_t seed
   }
   return py::dict("window"_a = window_dict(dice.geometry.window), "flip"_a = dice.geometry.flip,
                   "cutout"_a = window_dict(dice.geometry.cutout), "brightness"_a = dice.colour.brightness,
-                  "contrast"_a = dice.colour.contrast, "saturation"_a = dice.colour.saturation, "policy"_a = policy);
+                  "contrast"_a = dice.colour.contrast, "saturation"_a = dice.colour.saturation,
+                  "hue"_a = dice.colour.hue, "policy"_a = policy);
 }
 
 using Sizes = py::array_t<int32_t, py::array::c_style>;
@@ -168,7 +169,7 @@ void add_augment(py::module_& module) {
              py::arg("stream"), "augment on device pointers, queued on a CUDA stream.");
   module.def("draw", draw_dict, py::arg("shape"), py::arg("sample_id"), py::arg("seed"), py::arg("epoch"),
              py::arg("fields"),
-             "The dice of one sample: window, flip, cutout, brightness, contrast, saturation, policy.");
+             "The dice of one sample: window, flip, cutout, brightness, contrast, saturation, hue, policy.");
   module.def("crop_windows", crop_windows, py::arg("sizes"), py::arg("sample_ids"), py::arg("seed"), py::arg("epoch"),
              py::arg("fields"), "The windows that draw chooses in images of sizes int32[n, 2]: int32[n, 4].");
 }

@@ -2,8 +2,8 @@
 
 Szegedy et al., 2014 (arXiv:1409.4842, 6) and the preprocessing published with the networks: a
 window of 8 to 100 % of the area whose sides are up to 4 : 3 apart; brightness by up to 32 pixel
-values, contrast and saturation by factors of 0.5 to 1.5. The published code turns hues as well,
-which this augmenter does not. For evaluation, `inputter.resize=342` shows the middle 87.5 %.
+values, contrast and saturation by factors of 0.5 to 1.5, hues by up to 72 degrees. For evaluation,
+`inputter.resize=342` shows the middle 87.5 %.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def build(**fields: Any) -> AugmentSpec:
         "brightness": 32.0,
         "contrast": (0.5, 1.5),
         "saturation": (0.5, 1.5),
+        "hue": 72.0,
         "normalize": "channels",
         "mean": _HALF,
         "std": _HALF,

@@ -33,11 +33,13 @@ class AugmentSpec:
             arXiv:1909.13719); `trivial_augment` one, of any strength (TrivialAugment Wide, Müller
             and Hutter, 2021, arXiv:2103.10158). Operations and strengths are torchvision's; what
             they move is taken from the nearest pixel, and what they uncover is black.
-        policy_ops: for `rand_augment`.
+        policy_ops: for `rand_augment`, 1..16.
         policy_magnitude: for `rand_augment`, 0..30.
         brightness: largest shift; drawn from [-brightness, brightness).
         contrast: range of the factor about each channel's mean over the image.
         saturation: range of the factor about each pixel's luma.
+        hue: largest turn of the hues in degrees, about the grey axis and at the same luma; drawn
+            from [-hue, hue).
         normalize: `channels` gives (x - mean[c]) / std[c], `image` standardises each image by
             itself as `tf.image.per_image_standardization` does, `none` keeps pixel values.
         mean: of each channel, for `channels`.
@@ -62,6 +64,7 @@ class AugmentSpec:
     brightness: float = 0.0
     contrast: tuple[float, float] = (1.0, 1.0)
     saturation: tuple[float, float] = (1.0, 1.0)
+    hue: float = 0.0
     normalize: Literal["none", "channels", "image"] = "none"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -84,6 +87,7 @@ class AugmentSpec:
             brightness=0.0,
             contrast=(1.0, 1.0),
             saturation=(1.0, 1.0),
+            hue=0.0,
             cutout=0,
         )
 

@@ -72,6 +72,7 @@ def specs_and_shapes(draw):
         "brightness": draw(st.one_of(st.just(0.0), floats(0, 255))),
         "contrast": draw(ranges(0.0, 100.0, off=1.0)),
         "saturation": draw(ranges(0.0, 100.0, off=1.0)) if channels == 3 else (1.0, 1.0),
+        "hue": draw(st.one_of(st.just(0.0), floats(0, 180))) if channels == 3 else 0.0,
         "normalize": draw(st.sampled_from(["none", "channels", "image"])),
         "mean": draw(three),
         "std": draw(positive),

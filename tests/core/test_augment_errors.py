@@ -52,6 +52,8 @@ BAD_SPECS = [
     ({"contrast": (-1.0, 1.0)}, r"contrast as \[low, high\]", r"\[-1, 1\]"),
     ({"contrast": (1.0, NAN)}, r"contrast as \[low, high\]", r"\[1, nan\]"),
     ({"saturation": (1.0, INFINITY)}, r"saturation as \[low, high\]", r"\[1, inf\]"),
+    ({"hue": -1.0}, r"hue in \[0, 180\]", "-1"),
+    ({"hue": 200.0}, r"hue in \[0, 180\]", "200"),
     ({"normalize": "unit"}, "normalize to be one of none, channels, image", "'unit'"),
     ({"mean": (0.0, INFINITY, 0.0)}, "a finite mean", r"mean\[1\] = inf"),
     ({"mean": (0.0, 0.0)}, "another type for 'mean'", r"\(0.0, 0.0\)"),
@@ -98,7 +100,9 @@ def test_bad_arrays(images, ids, expected, found):
         augment_numpy(images, ids, 0, 0, AugmentSpec())
 
 
-def test_saturation_needs_colours():
+def test_saturation_and_hue_need_colours():
+    with refused("3 channels for hue", "1"):
+        augment_numpy(GREY, IDS, 0, 0, AugmentSpec(hue=10.0))
     with refused("3 channels for saturation", "1"):
         augment_numpy(GREY, IDS, 0, 0, AugmentSpec(saturation=(0.5, 1.0)))
     augment_numpy(GREY, IDS, 0, 0, AugmentSpec(saturation=(1.0, 1.0)))

@@ -24,6 +24,7 @@ SPEC = {
     "brightness": 63.0,
     "contrast": (0.2, 1.8),
     "saturation": (0.5, 3.0),
+    "hue": 90.0,
     "cutout": 4,
 }
 # What runs from draw to draw: the id, the seed or the epoch.
@@ -65,6 +66,7 @@ def test_every_die_is_fair(running):
     assert_uniform([d["brightness"] for d in thrown], -63, 63)
     assert_uniform([d["contrast"] for d in thrown], np.float32(0.2), np.float32(1.8))
     assert_uniform([d["saturation"] for d in thrown], 0.5, 3.0)
+    assert_uniform([d["hue"] for d in thrown], -90, 90)
     rows, columns = (np.array([d["window"][axis] + 4 for d in thrown]) for axis in ("y", "x"))
     assert chi_square(rows * 9 + columns, 81) < critical(81)
 
@@ -79,6 +81,7 @@ def test_dice_are_independent():
             d["brightness"],
             d["contrast"],
             d["saturation"],
+            d["hue"],
             d["cutout"]["y"],
             d["cutout"]["x"],
         )

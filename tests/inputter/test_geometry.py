@@ -66,7 +66,7 @@ def test_the_step_throws_the_same_other_dice_as_the_whole_augmenter(spec):
         whole = native.core().draw((48, 64, 3), sample_id, 7, 3, spec.fields())
         after = native.core().draw((32, 24, 3), sample_id, 7, 3, left.fields())
         assert after["window"] == {"y": 0, "x": 0, "height": 32, "width": 24}
-        for name in ("flip", "brightness", "contrast", "saturation", "cutout", "policy"):
+        for name in ("flip", "brightness", "contrast", "saturation", "hue", "cutout", "policy"):
             assert whole[name] == after[name]
 
 

@@ -164,3 +164,17 @@ def test_cutout_comes_last_and_spares_the_rest():
         mask[box["y"] : box["y"] + box["height"], box["x"] : box["x"] + box["width"]] = True
         assert mask.any()
         assert (cut[i] == np.where(mask, np.float32(0), whole[i])).all()
+
+
+def test_hues_turn_in_yiq():
+    images, ids = augment_cases.images((40, 6, 5, 3)), np.arange(40)
+    spec = AugmentSpec(hue=180.0)
+    yiq = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263]])
+    yiq = np.vstack([yiq, [0.211456, -0.522591, 0.311135]])
+    found = augment_numpy(images, ids, 0, 0, spec)
+    for image, sample_id, shown in zip(images, ids.tolist(), found, strict=True):
+        degrees = native.core().draw(image.shape, sample_id, 0, 0, spec.fields())["hue"]
+        cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        turn = np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]])
+        expected = image @ (np.linalg.inv(yiq) @ turn @ yiq).T
+        np.testing.assert_allclose(shown, expected, atol=2e-3)

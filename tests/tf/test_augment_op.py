@@ -18,6 +18,7 @@ NAMES = [
     "reflect",
     "flip_alternate",
     "cifar",
+    "hue_image",
     "rand",
     "rand_grey",
     "trivial",

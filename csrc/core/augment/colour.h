@@ -1,9 +1,9 @@
 // The colour chain of one image, folded into a single affine map of its pixels.
 //
-// Brightness, contrast about the image's mean, saturation about luma and normalisation are each affine in the pixel, so
-// their composition is out[c] = sum_d matrix[c][d] * pixel[d] + shift[c]. What the chain must know of the image are
-// integer sums over its pixels, which are the same in any order. Everything up to the final rounding to float is
-// double.
+// Brightness, contrast about the image's mean, hue and saturation about luma, and normalisation are each affine in the
+// pixel, so their composition is out[c] = sum_d matrix[c][d] * pixel[d] + shift[c]. What the chain must know of the
+// image are integer sums over its pixels, which are the same in any order. Everything up to the final rounding to float
+// is double.
 #pragma once
 
 #include <cmath>
@@ -28,6 +28,32 @@ struct ColourMap {
 // Rec. 601 luma.
 LF_HOST_DEVICE double luma_weight(int c) { return c == 0 ? 0.299 : c == 1 ? 0.587 : 0.114; }
 
+// The turn of hues, which keeps luma and greys: a rotation of the two colour axes of YIQ, seen from RGB.
+struct HueTurn {
+  double matrix[3][3];
+};
+
+// By sums and products alone, as portable_exp; |degrees| <= 180. Positive ones turn red to yellow.
+LF_HOST_DEVICE HueTurn hue_turn(double degrees) {
+  constexpr double kSide[3][3] = {
+      {-0.16774, -0.32931, 0.49705}, {0.328113, -0.035467, -0.292646}, {-1.249546, 1.046339, 0.203207}};
+  constexpr int kTerms = 13;
+  const double x = degrees * 3.14159265358979323846 / 180.0, square = x * x;
+  double cosine = 1.0, sine = 1.0;
+  for (int k = kTerms; k >= 1; --k) {
+    cosine = 1.0 - cosine * square / ((2 * k - 1) * (2 * k));
+    sine = 1.0 - sine * square / ((2 * k) * (2 * k + 1));
+  }
+  sine = sine * x;
+  HueTurn turn;
+  for (int c = 0; c < 3; ++c) {
+    for (int d = 0; d < 3; ++d) {
+      turn.matrix[c][d] = luma_weight(d) + cosine * ((c == d ? 1.0 : 0.0) - luma_weight(d)) + sine * kSide[c][d];
+    }
+  }
+  return turn;
+}
+
 LF_HOST_DEVICE ColourMap colour_map(const AugmentPlan& plan, const Colour& colour, const Moments& moments) {
   const int channels = plan.output.channels;
   const double pixels = static_cast<double>(int64_t{plan.output.height} * plan.output.width);
@@ -40,13 +66,22 @@ LF_HOST_DEVICE ColourMap colour_map(const AugmentPlan& plan, const Colour& colou
     offset[c] = (1.0 - colour.contrast) * mean[c] + colour.brightness;
     offset_luma = offset_luma + luma_weight(c) * offset[c];
   }
+  // Hue, then saturation: saturation * (turned - luma) + luma.
+  HueTurn turn = {{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
+  double turned[3] = {offset[0], offset[1], offset[2]};
+  if (plan.spec.hue > 0) {
+    turn = hue_turn(colour.hue);
+    for (int c = 0; c < 3; ++c) {
+      turned[c] = turn.matrix[c][0] * offset[0] + turn.matrix[c][1] * offset[1] + turn.matrix[c][2] * offset[2];
+    }
+  }
   double matrix[3][3] = {}, shift[3] = {0, 0, 0};
   for (int c = 0; c < channels; ++c) {
     if (plan.mixes_channels) {
       for (int d = 0; d < channels; ++d) {
-        matrix[c][d] = colour.contrast * ((c == d ? keep : 0.0) + grey * luma_weight(d));
+        matrix[c][d] = colour.contrast * (keep * turn.matrix[c][d] + grey * luma_weight(d));
       }
-      shift[c] = keep * offset[c] + grey * offset_luma;
+      shift[c] = keep * turned[c] + grey * offset_luma;
     } else {
       matrix[c][c] = colour.contrast;
       shift[c] = offset[c];

@@ -23,7 +23,7 @@ struct Geometry {
 };
 
 struct Colour {
-  double brightness, contrast, saturation;
+  double brightness, contrast, saturation, hue;
 };
 
 struct Draw {
@@ -123,6 +123,7 @@ LF_HOST_DEVICE Draw draw(const AugmentPlan& plan, const SampleKey& key) {
   result.colour.brightness = between(geometry.word[3], -static_cast<double>(spec.brightness), spec.brightness);
   result.colour.contrast = between(colour.word[0], spec.contrast.low, spec.contrast.high);
   result.colour.saturation = between(colour.word[1], spec.saturation.low, spec.saturation.high);
+  result.colour.hue = spec.hue > 0 ? between(dice(key, kDiceHue).word[0], -static_cast<double>(spec.hue), spec.hue) : 0;
   return result;
 }
 

@@ -106,6 +106,8 @@ void check_spec(const AugmentSpec& spec) {
   check_magnitude("brightness", spec.brightness);
   check_range("contrast", spec.contrast, 0.0f, 100.0f);
   check_range("saturation", spec.saturation, 0.0f, 100.0f);
+  require(0 <= spec.hue && spec.hue <= 180, kWhere, "expected hue in [0, 180] degrees; found ", spec.hue);
+  check_magnitude("hue", spec.hue);
   for (int c = 0; c < 3; ++c) {
     require(std::isfinite(spec.mean[c]), kWhere, "expected a finite mean; found mean[", c, "] = ", spec.mean[c]);
     check_magnitude("mean", spec.mean[c]);
@@ -121,6 +123,8 @@ void check_channels(const AugmentSpec& spec, int64_t channels) {
           "expected images uint8[batch, height, width, channels] with 1 or 3 channels; found ", channels);
   require(channels == 3 || (spec.saturation.low == 1.0f && spec.saturation.high == 1.0f), kWhere,
           "expected 3 channels for saturation; found ", channels, ". Leave saturation at [1, 1] for grey images");
+  require(channels == 3 || spec.hue == 0, kWhere, "expected 3 channels for hue; found ", channels,
+          ". Leave hue at 0 for grey images");
 }
 
 ImageShape check_operands(const std::vector<int64_t>& images, const std::vector<int64_t>& sample_ids,
@@ -168,7 +172,7 @@ AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
   plan.log_aspect[0] = static_cast<float>(std::log(static_cast<double>(spec.aspect.low)));
   plan.log_aspect[1] = static_cast<float>(std::log(static_cast<double>(spec.aspect.high)));
   plan.policy = make_policy_plan(spec.policy, spec.policy_ops, spec.policy_magnitude, plan.output);
-  plan.mixes_channels = !(spec.saturation.low == 1.0f && spec.saturation.high == 1.0f);
+  plan.mixes_channels = !(spec.saturation.low == 1.0f && spec.saturation.high == 1.0f) || spec.hue > 0;
   plan.needs_sums = spec.normalize == Normalize::kImage || !(spec.contrast.low == 1.0f && spec.contrast.high == 1.0f);
   return plan;
 }

@@ -49,6 +49,7 @@ struct AugmentSpec {
   float brightness = 0.0f;           // largest shift, in pixel values; drawn from [-brightness, brightness)
   Range contrast{1.0f, 1.0f};        // factor about each channel's mean over the image
   Range saturation{1.0f, 1.0f};      // factor about each pixel's luma
+  float hue = 0.0f;                  // largest turn about the grey axis, in degrees; drawn from [-hue, hue)
   Normalize normalize = Normalize::kNone;
   float mean[3] = {0.0f, 0.0f, 0.0f};  // pixel values
   float std[3] = {1.0f, 1.0f, 1.0f};
@@ -75,6 +76,7 @@ void visit_fields(Spec& spec, Visitor&& visit) {
   visit("brightness", spec.brightness);
   visit("contrast", spec.contrast);
   visit("saturation", spec.saturation);
+  visit("hue", spec.hue);
   visit("normalize", spec.normalize);
   visit("mean", spec.mean);
   visit("std", spec.std);
@@ -100,7 +102,7 @@ struct AugmentPlan {
   PolicyPlan policy;
   bool resizes;         // the window is resized to the output's size
   bool needs_sums;      // contrast or per-image normalisation look at the whole image first
-  bool mixes_channels;  // saturation: the colour transform is a full matrix
+  bool mixes_channels;  // saturation or hue: the colour transform is a full matrix
 
   constexpr int64_t pixels() const { return int64_t{output.height} * output.width; }
 };
