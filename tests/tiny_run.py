@@ -153,6 +153,7 @@ def main():
     def body():
         from lambda_fast import eval as evaluating
         from lambda_fast import infer as inferring
+        from lambda_fast import replay as replaying
         from lambda_fast import train as training
         from lambda_fast.quiet import import_tensorflow
         from lambda_fast.runner.world import world_of
@@ -184,7 +185,7 @@ def main():
             from lambda_fast import machine
 
             machine.version = lambda _: "0.0.1"
-        mains = {"train": training, "eval": evaluating, "infer": inferring}
+        mains = {"train": training, "eval": evaluating, "infer": inferring, "replay": replaying}
         return mains[which].main()
 
     return command.main(body)
