@@ -73,6 +73,8 @@ def test_only_their_files_see_mpi_and_nccl():
         "lambda_fast.train",
         "lambda_fast.eval",
         "lambda_fast.infer",
+        "lambda_fast.replay",
+        "lambda_fast.doctor.__main__",
         "lambda_fast.data.cifar10",
         "lambda_fast.data.splits",
         "lambda_fast.inputter.order",
