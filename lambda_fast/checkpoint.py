@@ -154,14 +154,16 @@ def check_fits(path: Path, found: Mapping[str, Any], shapes: Mapping[str, tuple[
 def check_facts(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """Refuses a checkpoint whose run cannot be continued by this one.
 
+    A fact that a checkpoint of an earlier version does not tell is not compared.
+
     Raises:
         CheckpointError: names the first fact that differs.
     """
     for name, value in expected.items():
-        if found.get(name) != value:
+        if found.get(name, value) != value:
             raise CheckpointError(
-                f"[checkpoint] expected a run with {name} = {value!r}, found {found.get(name)!r} "
-                f"in {path}. Set it to {found.get(name)!r} to continue that run, or choose another "
+                f"[checkpoint] expected a run with {name} = {value!r}, found {found[name]!r} "
+                f"in {path}. Set it to {found[name]!r} to continue that run, or choose another "
                 "model_dir to start a new one"
             )
 

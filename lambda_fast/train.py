@@ -81,7 +81,29 @@ def main(arguments: list[str] | None = None) -> int:
 
     With several ranks it starts them, unless it is one of them.
     """
-    config = command.parse("train", __doc__.splitlines()[0], arguments)
+    return _start(command.parse("train", __doc__.splitlines()[0], arguments), arguments)
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Trains as the command does.
+
+    Returns:
+        The content of `summary.json`; on other ranks than the first, nothing.
+
+    Raises:
+        UserError: what is wrong, and what to do.
+        SystemExit: a signal stopped the training, or ranks failed.
+    """
+    code = _start(config, None)
+    if code:
+        raise SystemExit(code)
+    if native.core().world()["rank"] > 0:
+        return {}
+    return json.loads((config.model_path() / "summary.json").read_text())
+
+
+def _start(config: Config, arguments: list[str] | None) -> int:
+    """Trains here, on the ranks that this starts, or as one of them. Returns the exit code."""
     world = world_of(os.environ)
     if world is not None and (world.ranks > 1 or config.gpu_count > 1):
         return as_rank(config, world, _report)

@@ -1,8 +1,11 @@
 """train_basic: checkpoints, and going on from the newest one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from lambda_fast import checkpoint, overrides
+from lambda_fast import assembly, checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.newest_checkpoint import clear, newest
@@ -48,14 +51,19 @@ class TrainBasic(Callback):
 
     def _save(self, run: Run) -> None:
         with run.pause("checkpoint"):
-            values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
-            facts = run.modeler.facts() | {
-                "config": list(overrides.lines(run.config)),
-                "class_names": list(run.inputter.class_names),
-            }
-            state = checkpoint.Checkpoint(run.step, facts, values)
-            checkpoint.write(run.model_dir, state, self._keep)
+            checkpoint.write(run.model_dir, state_of(run), self._keep)
         self._saved = run.step
+
+
+def state_of(run: Run, facts: Mapping[str, Any] | None = None) -> checkpoint.Checkpoint:
+    """All that a checkpoint holds of a run as it is now, and facts about it."""
+    values = {name: np.asarray(value) for name, value in run.modeler.variables().items()}
+    own = {
+        "config": list(overrides.lines(run.config)),
+        "class_names": list(run.inputter.class_names),
+        "image_shape": list(run.inputter.image_shape),
+    }
+    return checkpoint.Checkpoint(run.step, run.modeler.facts() | own | dict(facts or {}), values)
 
 
 def _changes(before: list[str], config: Config) -> list[str]:
@@ -70,6 +78,7 @@ def _changes(before: list[str], config: Config) -> list[str]:
     ]
 
 
+@assembly.part
 def build(config: Config) -> TrainBasic:
     """The callback."""
     return TrainBasic(config)

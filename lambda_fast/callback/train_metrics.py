@@ -3,6 +3,7 @@
 import json
 from typing import IO, Any
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.checkpoint import write_atomically
 from lambda_fast.config import Config
@@ -11,7 +12,10 @@ FILE = "metrics.jsonl"
 
 
 class TrainMetrics(Callback):
-    """Each line has `step`, `epoch`, `learning_rate` and the newest metrics."""
+    """Each line has `step`, `epoch`, `learning_rate` and the newest metrics.
+
+    With clipping, the step's `gradient_norm` as well.
+    """
 
     def __init__(self) -> None:
         self._file: IO[str] | None = None
@@ -31,8 +35,8 @@ class TrainMetrics(Callback):
     def after_step(self, run: Run, report: StepReport) -> None:
         """Writes a line on log steps."""
         if run.is_log_step():
-            rate = float(report.outputs["learning_rate"])
-            self._last = {"epoch": report.epoch, "learning_rate": rate}
+            told = [name for name in ("learning_rate", "gradient_norm") if name in report.outputs]
+            self._last = {"epoch": report.epoch} | {n: float(report.outputs[n]) for n in told}
             self._write(run)
 
     def after_run(self, run: Run) -> None:
@@ -59,6 +63,7 @@ def _step(line: str) -> float:
         return float("inf")
 
 
+@assembly.part
 def build(config: Config) -> TrainMetrics:
     """The callback."""
     return TrainMetrics()

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 
@@ -54,6 +55,7 @@ class TrainProfile(Callback):
             self._step = None
 
 
+@assembly.part
 def build(config: Config) -> TrainProfile:
     """The callback."""
     return TrainProfile(config)

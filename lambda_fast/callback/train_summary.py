@@ -3,22 +3,36 @@
 import numpy as np
 import tensorflow as tf
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
-from lambda_fast.config import Config
+from lambda_fast.config import Config, ConfigError
 from lambda_fast.picture import draw
 from lambda_fast.shown import shown
 
 IMAGES = 12  # of a batch that are drawn
+OUTPUTS = ("learning_rate", "gradient_norm")  # of the step; what it averages is in the metrics
+
+# What is there after an evaluation, or after some steps, alone.
+LATER = (
+    "eval_loss",
+    "eval_accuracy",
+    "images_per_second",
+    "mean_images_per_second",
+    "input_wait",
+    "mean_input_wait",
+)
 
 
 class TrainSummary(Callback):
     """Writes all metrics every `save_summary_steps`, at the end of each epoch and of the run.
 
-    And at the first step of each epoch, the first images of its batch as the network saw them.
+    With `runner.summary_names`, those alone. And at the first step of each epoch, the first images
+    of its batch as the network saw them.
     """
 
     def __init__(self, config: Config) -> None:
         self._every = config.callback.save_summary_steps
+        self._names = config.runner.recorded()
         self._writer = None
         self._drawn = -1  # the last epoch of which images were written
 
@@ -52,15 +66,31 @@ class TrainSummary(Callback):
             tf.summary.image("augmented", np.asarray(draw(entries))[None], step=run.step)
 
     def _write(self, run: Run, outputs: dict) -> None:
-        values = dict(run.metrics)
-        if "learning_rate" in outputs:
-            values["learning_rate"] = float(outputs["learning_rate"])
+        values = run.metrics | {
+            name: float(value)
+            for name, value in outputs.items()
+            if name in OUTPUTS or (name in self._names and name not in run.metrics)
+        }
+        if self._names and outputs:
+            _check(self._names, values)
         with self._writer.as_default():
             for name, value in values.items():
-                tf.summary.scalar(name, value, step=run.step)
+                if not self._names or name in self._names:
+                    tf.summary.scalar(name, value, step=run.step)
         self._writer.flush()
 
 
+def _check(names: tuple[str, ...], values: dict[str, float]) -> None:
+    """Refuses names of nothing; an evaluation's numbers are not there before the first one."""
+    for name in names:
+        if name not in values and name not in LATER:
+            raise ConfigError(
+                f"[train_summary] expected runner.summary_names to be among "
+                f"{', '.join(sorted({*values, *LATER}))}; found {name!r}"
+            )
+
+
+@assembly.part
 def build(config: Config) -> TrainSummary:
     """The callback."""
     return TrainSummary(config)

@@ -33,7 +33,8 @@ class Config:
         seed: of every random choice: weights, order, augmentation.
         epochs: passes over the training images.
         max_step: ends the run earlier, after this many steps; the schedule stays that of `epochs`.
-        batch_size_per_gpu: images a step on each device, be it a GPU or a CPU.
+        batch_size_per_gpu: images at once on each device, be it a GPU or a CPU; those of a step,
+            unless `modeler.accumulate` makes it several times as many.
         gpu_count: devices, each driven by a process (rank) of its own. On a machine without GPUs
             the ranks share the cores.
         model_dir: checkpoints, metrics and the summary; empty: `runs/<name>`. `~` is expanded.
@@ -55,6 +56,18 @@ class Config:
     def model_path(self) -> Path:
         """The folder of this run."""
         return Path(self.model_dir or f"runs/{self.name}").expanduser()
+
+    def best_path(self) -> Path:
+        """Where `callback.keep_best` keeps its checkpoint, in folders like those of the run."""
+        return self.model_path() / "best"
+
+    def checkpoints_path(self) -> Path:
+        """The folder of the run whose newest checkpoint eval, infer and export take."""
+        return self.best_path() if self.callback.use_best else self.model_path()
+
+    def batch_size(self, mode: str) -> int:
+        """Images a step on each device."""
+        return self.batch_size_per_gpu * (self.modeler.accumulate if mode == "train" else 1)
 
     def check(self) -> None:
         """Refuses values that no run can use.

@@ -38,7 +38,8 @@ class Order:
         if self.steps_per_epoch < 1:
             raise ConfigError(
                 f"[inputter] expected at least one batch in an epoch, found {self.samples} images "
-                f"for a global batch of {self.global_batch}. Lower batch_size_per_gpu"
+                f"for a global batch of {self.global_batch}. Lower batch_size_per_gpu or "
+                "modeler.accumulate"
             )
 
     @property

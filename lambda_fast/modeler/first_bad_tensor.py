@@ -88,7 +88,7 @@ def _tensors(modeler: Any, images: tf.Tensor, labels: tf.Tensor) -> Iterator[tup
         yield f"the output of layer {name}", output
     step = modeler.model_fn(images, labels, None)
     yield "the loss", step["loss"]
-    pairs = zip(modeler.model.trainable_variables, step["grads"], strict=True)
+    pairs = zip(modeler.learning, step["grads"], strict=True)
     for variable, grad in reversed(list(pairs)):
         yield f"the gradient of {variable.path}", grad
 

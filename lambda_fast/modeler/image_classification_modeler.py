@@ -11,17 +11,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lambda_fast import checkpoint, native
+from lambda_fast import assembly, checkpoint, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
-from lambda_fast.build import find
+from lambda_fast.build import find, first_weights_of
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
+from lambda_fast.modeler import pretrained
+from lambda_fast.modeler.accumulation import accumulated
+from lambda_fast.modeler.averages import Averages, to_evaluate
+from lambda_fast.modeler.clipping import clipped
+from lambda_fast.modeler.evaluated import evaluated
+from lambda_fast.modeler.freezing import freeze
+from lambda_fast.modeler.mixing import mixed, mixes
 from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
-from lambda_fast.modeler.objective import cross_entropy, targets_of
-from lambda_fast.modeler.optimizers import optimizer_of
+from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
+from lambda_fast.modeler.optimizers import decays_by_itself, optimizer_of
 from lambda_fast.modeler.schedule import Schedule
+from lambda_fast.modeler.views import logits_of
+from lambda_fast.modeler.weight_decay import decaying_of, with_l2
 from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
+from lambda_fast.network.synchronize import synchronize
 from lambda_fast.runner.collective import all_reduce
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -40,7 +50,10 @@ class ImageClassificationModeler:
         config: the run, with the precision that `auto` means here.
         model: the Keras network; logits out.
         learning: the variables that the step updates, in train mode.
+        split: these, the frozen ones and the rest, in train mode.
         optimizer: the Keras optimizer, in train mode; its `iterations` is the step.
+        averages: the running means of the network's variables, in train mode with `modeler.ema`.
+        averaged: whether the network holds such means, in the other modes.
     """
 
     def __init__(
@@ -64,25 +77,51 @@ class ImageClassificationModeler:
         if mode == "train":  # and what could be trained but not evaluated
             _augmented_shape(self.spec.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
+        if config.modeler.sync_batch_norm:
+            synchronize(self.model)
+        self._class_names = list(inputter.class_names)
         self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None
+        self.averages = None
+        self.averaged = False
         if mode == "train":
             modeler = config.modeler
             steps = inputter.steps_per_epoch
             self.schedule = Schedule(
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
-            self.learning = self.model.trainable_variables
-            self.optimizer = optimizer_of(modeler, self.learning)
+            self._set_first_weights(inputter)
+            self.split = freeze(self.model, modeler)
+            self.learning = self.split.learning
+            self._decaying = decaying_of(modeler, self.learning, self.model)
+            self.optimizer = optimizer_of(modeler, self.learning, self._decaying)
+            if modeler.ema > 0:
+                twin = _network(config, len(inputter.class_names), shape)
+                self.averages = Averages(self.model, twin, modeler.ema)
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
             self.guard = NonfiniteGuard(
                 list(self.variables().values()), self.optimizer.iterations, modeler.on_nonfinite
             )
 
+    def _set_first_weights(self, inputter: Inputter) -> None:
+        """Lets the network's module choose first weights by images, where it wants to.
+
+        They are those of the first step, without dice. Ranks take the weights of rank 0 later, and
+        whatever is restored replaces them.
+        """
+        choose = first_weights_of(self.config.modeler.network)
+        if choose is not None:
+            batch, spec = inputter.batch(0, 0), self.spec.without_dice()
+            images = augment(batch.images, batch.sample_ids, self.config.seed, batch.epoch, spec)
+            choose(self.model, images.numpy())
+
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
-        """A modeler of another mode that shares the network."""
-        return ImageClassificationModeler(self.config, inputter, mode, self.model)
+        """A modeler of another mode that shares the network, or that of the averages."""
+        model = self.averages.model if self.averages else self.model
+        modeler = ImageClassificationModeler(self.config, inputter, mode, model)
+        modeler.averaged = self.averages is not None
+        return modeler
 
     def model_fn(
         self, images: tf.Tensor, labels: tf.Tensor | None, mask: tf.Tensor | None
@@ -91,44 +130,44 @@ class ImageClassificationModeler:
 
         Args:
             images: augmented, float32 or bfloat16 [batch, height, width, channels].
-            labels: int32 [batch]; none in infer.
+            labels: int32 [batch], or float32 [batch, classes] targets of mixed images; none in
+                infer.
             mask: float32 [batch], 1 for images that count; eval alone.
 
         Returns:
             train: `loss`, `accuracy`, `learning_rate` (float32 scalars) and `grads`, a list.
-            eval: `loss`, `accuracy`, sums over the images that count.
+            eval: `loss`, `accuracy` and, with more than five classes, `top_5_accuracy`: sums over
+                the images that count; `classes` int32 [batch].
             infer: `classes` int32 [batch], `probabilities` float32 [batch, classes].
         """
         if self.mode == "train":
             return self._train_outputs(images, labels)
-        logits = tf.cast(self.model(images, training=False), tf.float32)
+        logits = logits_of(self.model, images, self.config.modeler.test_time_augmentation)
         if self.mode == "infer":
             classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        correct = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
-        return {"loss": tf.reduce_sum(losses * mask), "accuracy": tf.reduce_sum(correct * mask)}
+        return evaluated(logits, labels, mask)
 
     def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
-        config = self.config.modeler
+        count = self.config.modeler.accumulate
+        if count > 1:
+            outputs = accumulated(self._objective, count, images, labels, self.learning)
+        else:
+            outputs = self._objective(images, labels)
+        return outputs | {"learning_rate": self.schedule(self.optimizer.iterations.value)}
+
+    def _objective(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
+        """`loss`, `accuracy` and `grads` of images that are in memory together."""
         with tf.GradientTape() as tape:
             logits = tf.cast(self.model(images, training=True), tf.float32)
-            loss = cross_entropy(logits, targets_of(labels, logits.shape[-1], config))
+            targets = targets_of(labels, logits.shape[-1], self.config.modeler)
+            loss = cross_entropy(logits, targets)
             # A network may bring penalties of its own; they steer the update and are not reported.
             objective = tf.add_n([loss, *self.model.losses])
         grads = tape.gradient(objective, [variable.value for variable in self.learning])
-        if config.weight_decay > 0:
-            grads = [
-                grad + config.weight_decay * variable.value if len(variable.shape) > 1 else grad
-                for grad, variable in zip(grads, self.learning, strict=True)
-            ]
-        correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
-        return {
-            "loss": loss,
-            "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32)),
-            "learning_rate": self.schedule(self.optimizer.iterations.value),
-            "grads": grads,
-        }
+        correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels_of(labels))
+        accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
+        return {"loss": loss, "accuracy": accuracy, "grads": grads}
 
     def reduce(self, outputs: dict[str, Any]) -> dict[str, Any]:
         """The means over all ranks, by one collective; in a world of one, what was given.
@@ -144,11 +183,7 @@ class ImageClassificationModeler:
             return outputs
         scalars = {name: outputs[name] for name in ("loss", "accuracy")}
         scalars["stop"] = tf.identity(self.stop)
-        moved = [
-            variable
-            for variable in self.model.non_trainable_variables
-            if variable.dtype == "float32"
-        ]
+        moved = [variable for variable in self.split.moving if variable.dtype == "float32"]
         grads = outputs["grads"]
         means = all_reduce([*grads, *scalars.values(), *(each.value for each in moved)])
         rest = means[len(grads) + len(scalars) :]
@@ -157,10 +192,22 @@ class ImageClassificationModeler:
         scalars = dict(zip(scalars, means[len(grads) :], strict=False))
         return outputs | scalars | {"grads": means[: len(grads)]}
 
-    def apply(self, grads: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        """Updates the variables and counts the step."""
+    def apply(self, grads: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Updates the variables and counts the step.
+
+        Returns:
+            What it found on its way: `gradient_norm` where gradients are clipped.
+        """
+        config = self.config.modeler
+        updates = tf.identity(self.optimizer.iterations.value)
+        grads, found = clipped(grads, config)
+        if config.weight_decay > 0 and not decays_by_itself(config):
+            grads = with_l2(grads, self.learning, self._decaying, config.weight_decay)
         self.optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(grads, self.learning)
+        if self.averages is not None:
+            self.averages.follow(updates)
+        return found
 
     @tf.function(jit_compile=True)
     def _train_program(
@@ -170,15 +217,19 @@ class ImageClassificationModeler:
         inputs = self.training_inputs(images, labels, sample_ids, epoch)
         outputs = self.reduce(self.model_fn(*inputs, None))
         grads = outputs.pop("grads")
-        self.apply(grads, outputs["learning_rate"])
+        found = self.apply(grads, outputs["learning_rate"])
         self.guard.settle(before, outputs["loss"], grads)
-        return outputs
+        return outputs | found
 
     def training_inputs(
         self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """A step's images and labels as `model_fn` takes them in train mode."""
-        return self._augment(images, sample_ids, epoch), labels
+        config, augmented = self.config, self._augment(images, sample_ids, epoch)
+        if not mixes(config.modeler):
+            return augmented, labels
+        classes = self.model.output_shape[-1]
+        return mixed(augmented, labels, classes, sample_ids, epoch, config.seed, config.modeler)
 
     @tf.function(jit_compile=True)
     def _forward_program(
@@ -200,8 +251,8 @@ class ImageClassificationModeler:
         """One update.
 
         Returns:
-            `loss`, `accuracy`, `learning_rate` as scalars on the device; with several ranks, `stop`
-            as well.
+            `loss`, `accuracy`, `learning_rate` as scalars on the device; with several ranks `stop`
+            as well, and with clipping `gradient_norm`.
         """
         arguments = (batch.images, batch.labels, batch.sample_ids, batch.epoch)
         return self._call(self._train_program, arguments)
@@ -236,6 +287,8 @@ class ImageClassificationModeler:
         named = {f"model/{variable.path}": variable for variable in self.model.variables}
         if self.mode == "train":
             named |= {variable.path: variable for variable in self.optimizer.variables}
+        if self.averages is not None:
+            named |= self.averages.variables()
         return named
 
     def facts(self) -> dict[str, Any]:
@@ -243,8 +296,14 @@ class ImageClassificationModeler:
         config = self.config
         return {
             "modeler.network": config.modeler.network,
+            "modeler.trainable_vars": list(config.modeler.trainable_vars),
+            "modeler.skip_trainable_vars": list(config.modeler.skip_trainable_vars),
             "seed": config.seed,
-            "batch_size_per_gpu * gpu_count": config.batch_size_per_gpu * config.gpu_count,
+            "batch_size_per_gpu * gpu_count * modeler.accumulate": (
+                config.batch_size("train") * config.gpu_count
+            ),
+            "modeler.optimizer": config.modeler.optimizer,
+            "modeler.ema": "on" if config.modeler.ema > 0 else "off",
             **self._data_facts,
             **self.image_facts(),
         }
@@ -255,15 +314,35 @@ class ImageClassificationModeler:
         names = ("height", "width", "normalize", "mean", "std")
         return {f"augmenter.{name}": _plain(getattr(spec, name)) for name in names}
 
+    def load_pretrained(self) -> pretrained.Restored | None:
+        """Sets the first weights from `modeler.pretrained_model`; without one, nothing.
+
+        Raises:
+            UserError: the weights are absent or do not fit; no variable has been set.
+        """
+        config = self.config.modeler
+        if not config.pretrained_model:
+            return None
+        weights = pretrained.weights_of(config, self.model)
+        here = self.image_facts() | {"class_names": self._class_names}
+        restored = pretrained.restore(
+            self.model, weights, config.skip_pretrained_var, self.split.frozen, here
+        )
+        if self.averages is not None:
+            self.averages.start()
+        return restored
+
     def restore(self, path: Path, values: Mapping[str, np.ndarray]) -> None:
         """Sets the variables from a checkpoint: all of its mode's, or none.
+
+        In eval and infer, the running means where the checkpoint has them (`modeler.ema`).
 
         Raises:
             CheckpointError: the checkpoint belongs to another network.
         """
         variables = self.variables()
         if self.mode != "train":
-            values = {name: value for name, value in values.items() if name.startswith("model/")}
+            values, self.averaged = to_evaluate(values)
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         checkpoint.check_fits(path, values, shapes)
         for name, variable in variables.items():
@@ -299,10 +378,18 @@ def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]
         keras.config.set_dtype_policy(POLICIES[config.modeler.precision])
         keras.utils.set_random_seed(config.seed % 2**32)
         return net(num_classes, image_shape)
+    except ConfigError:
+        raise
+    except ValueError as error:  # a layer's, or a Keras network's, which is made for larger images
+        raise ConfigError(
+            f"[network] expected images that {config.modeler.network} takes, found "
+            f"{image_shape}: {' '.join(str(error).split())}"
+        ) from error
     finally:
         keras.config.set_dtype_policy(policy)
 
 
+@assembly.part
 def build(config: Config, inputter: Inputter, mode: Mode) -> ImageClassificationModeler:
     """The modeler of a run.
 

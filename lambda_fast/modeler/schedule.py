@@ -1,4 +1,4 @@
-"""The learning rate of each step: a linear warm-up, then cosine, piecewise or constant."""
+"""The learning rate of each step: a linear warm-up, then one of the schedules."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Schedule:
     Attributes:
         config: peak, warm-up, kind.
         steps_per_epoch: turns epochs into steps.
-        total_steps: where the cosine ends.
+        total_steps: where cosine and linear end.
     """
 
     config: ModelerConfig
@@ -28,14 +28,31 @@ class Schedule:
         peak = self.config.learning_rate
         warmup = self.config.warmup_epochs * self.steps_per_epoch
         now = tf.cast(step, tf.float32)
-        rate = tf.constant(peak, tf.float32)
-        if self.config.schedule == "cosine":
-            share = (now - warmup) / max(1.0, self.total_steps - warmup)
-            rate = 0.5 * peak * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
-        elif self.config.schedule == "piecewise":
-            for boundary in self.config.boundaries:
-                passed = now >= boundary * self.steps_per_epoch
-                rate = tf.where(passed, rate * self.config.decay, rate)
+        rate = self._after(now, warmup)
         if warmup > 0:
             rate = tf.where(now < warmup, peak * (now + 1.0) / (warmup + 1.0), rate)
         return rate
+
+    def _after(self, now: tf.Tensor, warmup: float) -> tf.Tensor:
+        """The rate of a step after the warm-up, which has so many steps."""
+        config = self.config
+        peak, floor = config.learning_rate, config.min_learning_rate
+        share = (now - warmup) / max(1.0, self.total_steps - warmup)
+        if config.schedule == "cosine":
+            half = 0.5 * (peak - floor)
+            rate = half * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
+            return rate + floor if floor > 0 else rate
+        if config.schedule == "linear":
+            return peak - (peak - floor) * tf.clip_by_value(share, 0.0, 1.0)
+        if config.schedule in ("step", "exponential"):
+            falls = (now - warmup) / (config.decay_epochs * self.steps_per_epoch)
+            return peak * config.decay ** (tf.floor(falls) if config.schedule == "step" else falls)
+        rate = tf.constant(peak, tf.float32)
+        if config.schedule == "piecewise":
+            for boundary, factor in zip(config.boundaries, self._factors(), strict=True):
+                rate = tf.where(now >= boundary * self.steps_per_epoch, rate * factor, rate)
+        return rate
+
+    def _factors(self) -> tuple[float, ...]:
+        decay = self.config.decay
+        return decay if isinstance(decay, tuple) else (decay,) * len(self.config.boundaries)

@@ -1,5 +1,6 @@
 """The runner: the loop over steps, and the four hooks around it.
 
+first weights                   of a fresh run
 before_run                      restore, open files
 for each step:
     before_step
@@ -19,10 +20,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from lambda_fast import assembly
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.inputter import Inputter
+from lambda_fast.runner import first_weights
+from lambda_fast.runner.callbacks import callbacks_of
 from lambda_fast.runner.nonfinite import Nonfinite
 
 
@@ -62,6 +66,7 @@ class Runner:
             for callback in reversed(self._callbacks):
                 closing.callback(callback.close)
             with _Signals(run):
+                first_weights.prepare(run, self._callbacks)
                 for callback in self._callbacks:
                     callback.before_run(run)
                 while self._goes_on(run):
@@ -123,6 +128,7 @@ def total_steps(config: Config, inputter: Inputter) -> int:
     return steps if config.max_step is None else min(steps, config.max_step)
 
 
+@assembly.runner
 def build(config: Config) -> Runner:
     """The runner of a recipe, with its inputter, modeler and callbacks.
 
@@ -134,9 +140,7 @@ def build(config: Config) -> Runner:
     build_inputter = find("inputter", config.inputter.name)
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
-    # train_basic restores; whoever else looks at the step in before_run comes after it.
-    names = sorted(config.callback.names, key=lambda name: name != "train_basic")
-    callbacks = [find("callback", name)(config) for name in names]
+    callbacks = callbacks_of(config, "train")
     inputter = build_inputter(config, "train")
     modeler = build_modeler(config, inputter, "train")
     return Runner(modeler.config, inputter, modeler, callbacks)

@@ -29,6 +29,12 @@ def config():
         ("modeler.boundaries=10,20.5", (10.0, 20.5)),
         ("modeler.boundaries=[1]", (1.0,)),
         ("modeler.boundaries=()", ()),
+        ("modeler.decay=0.2", 0.2),
+        ("modeler.decay=0.2,0.5", (0.2, 0.5)),
+        ("modeler.weight_decay_skip=*/bias", ("*/bias",)),
+        ("modeler.weight_decay_skip=*/bias,*/gamma", ("*/bias", "*/gamma")),
+        ("modeler.weight_decay_skip=()", ()),
+        ("modeler.weight_decay_skip=none", None),
         ("augmenter.contrast=0.5,1.5", (0.5, 1.5)),
         ("callback.names=train_basic,train_loss", ("train_basic", "train_loss")),
         ("callback.names=train_basic", ("train_basic",)),
@@ -57,6 +63,7 @@ def test_values_take_the_type_of_the_field(config, assignment, value):
         ("epochs=", r"expected epochs to be of type int"),
         ("modeler.nesterov=1", r"to be of type bool"),
         ("modeler.precision=float8", r"one of auto, float32, bfloat16; found 'float8'"),
+        ("modeler.optimizer=adamax", r"one of momentum, sgd, adam, .*; found 'adamax'"),
         ("augmenter.contrast=0.5", r"tuple\[float, float\]"),
         ("augmenter.contrast=0.5,a", r"tuple\[float, float\]"),
         ("epochs={[]:1}", r"expected epochs to be of type int"),
@@ -71,7 +78,8 @@ def test_what_does_not_fit_is_refused(config, assignment, message):
 
 
 def test_printed_lines_bring_the_config_back(config):
-    changed = overrides.apply(config, ["epochs=7", "max_step=3", "modeler.boundaries=1,2"])
+    changes = ["epochs=7", "max_step=3", "modeler.boundaries=1,2", "modeler.decay=0.5,0.2"]
+    changed = overrides.apply(config, [*changes, "modeler.weight_decay_skip=*/b[ei]*"])
     again = overrides.apply(config, list(overrides.lines(changed)))
     assert again == changed
     assert again != config
@@ -91,6 +99,19 @@ def test_printed_lines_bring_the_config_back(config):
         "modeler.label_smoothing=1",
         "modeler.warmup_epochs=-1",
         "modeler.boundaries=3,2",
+        "modeler.schedule=piecewise",
+        "modeler.decay=0.1,0.1",
+        "modeler.decay=0",
+        "modeler.decay_epochs=0",
+        "modeler.min_learning_rate=1",
+        "modeler.betas=0.9,1",
+        "modeler.rho=1",
+        "modeler.epsilon=0",
+        "modeler.clip_norm=-1",
+        "modeler.accumulate=0",
+        "modeler.ema=1",
+        "modeler.mixup=-1",
+        "modeler.mix_switch=2",
         "callback.log_every_n_iter=0",
         "callback.keep_checkpoint_max=0",
         "callback.save_checkpoints_steps=-1",
@@ -99,6 +120,30 @@ def test_printed_lines_bring_the_config_back(config):
 def test_values_that_no_run_can_use_are_refused(config, assignment):
     with pytest.raises(ConfigError, match=r"^\[config\] expected .* found"):
         overrides.apply(config, [assignment]).check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"optimizer": "nix"}, r"modeler.optimizer to be one of momentum, sgd, .*; found 'nix'"),
+        ({"clip_norm": 1.0, "clip_value": 1.0}, r"modeler.clip_value to be 0 with clip_norm"),
+        (
+            {"schedule": "piecewise", "boundaries": (1.0, 2.0), "decay": (0.1,)},
+            r"modeler.decay to be one number, or .* one for each of 2 boundaries; found \(0.1,\)",
+        ),
+    ],
+)
+def test_fields_of_a_modeler_that_contradict_each_other_are_refused(config, fields, message):
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(config.modeler, **fields).check()
+
+
+def test_the_best_needs_an_evaluation(config):
+    settings = ["callback.keep_best=true", "callback.eval_every_epochs=1"]
+    overrides.apply(config, settings).check()
+    for change in ("callback.names=train_basic,train_loss", "callback.eval_every_epochs=0"):
+        with pytest.raises(ConfigError, match=r"callback.keep_best to be false without train_eval"):
+            overrides.apply(config, [*settings, change]).check()
 
 
 def test_the_recipe_itself_is_sound(config):
