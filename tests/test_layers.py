@@ -75,6 +75,8 @@ def test_only_their_files_see_mpi_and_nccl():
         "lambda_fast.train",
         "lambda_fast.eval",
         "lambda_fast.infer",
+        "lambda_fast.replay",
+        "lambda_fast.doctor.__main__",
         "lambda_fast.export",
         "lambda_fast.tune",
         "lambda_fast.glossary",

@@ -182,6 +182,7 @@ def main():
         from lambda_fast import eval as evaluating
         from lambda_fast import export as exporting
         from lambda_fast import infer as inferring
+        from lambda_fast import replay as replaying
         from lambda_fast import train as training
         from lambda_fast import trial_run
         from lambda_fast import tune as tuning
@@ -224,6 +225,7 @@ def main():
             "infer": inferring,
             "export": exporting,
             "tune": tuning,
+            "replay": replaying,
         }
         return mains[which].main()
 

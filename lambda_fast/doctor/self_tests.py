@@ -111,7 +111,7 @@ def convolution() -> str:
 
 
 def batch_norm() -> str:
-    """Normalisation with the batch's statistics, addition and ReLU, and its gradient."""
+    """Normalisation, addition and ReLU: with the batch's statistics, its gradient, moving ones."""
     import tensorflow as tf
 
     from lambda_fast.network.layers import BatchNormalization
@@ -122,13 +122,13 @@ def batch_norm() -> str:
     layer.build(x.shape)
 
     @tf.function(jit_compile=True)
-    def run(x: tf.Tensor, residual: tf.Tensor, dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def run(x: tf.Tensor, residual: tf.Tensor, dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x, residual, training=True)
-        return y, tape.gradient(y, x, dy)
+        return y, tape.gradient(y, x, dy), layer(x, residual, training=False)
 
-    y, dx = run(tf.constant(x), tf.constant(residual), tf.constant(dy))
+    y, dx, later = run(tf.constant(x), tf.constant(residual), tf.constant(dy))
     wide, axes = x.astype(np.float64), (0, 1, 2)
     deviation = np.sqrt(wide.var(axis=axes) + layer.epsilon)
     normal = (wide - wide.mean(axis=axes)) / deviation
@@ -136,10 +136,15 @@ def batch_norm() -> str:
     expected_dx = (
         let_through - let_through.mean(axis=axes) - normal * (let_through * normal).mean(axis=axes)
     ) / deviation
+    share = 1 - layer.momentum
+    moving_deviation = np.sqrt(layer.momentum + share * wide.var(axis=axes) + layer.epsilon)
+    moving = (wide - share * wide.mean(axis=axes)) / moving_deviation
     worst = max(
-        _compare(y, np.maximum(normal + residual, 0), 1e-5), _compare(dx, expected_dx, 1e-4)
+        _compare(later, np.maximum(moving + residual, 0), 1e-5),
+        _compare(y, np.maximum(normal + residual, 0), 1e-5),
+        _compare(dx, expected_dx, 1e-4),
     )
-    return f"output and gradient are numpy's within {worst:.0e}"
+    return f"outputs and gradient are numpy's within {worst:.0e}"
 
 
 def resize() -> str:
@@ -165,15 +170,18 @@ from lambda_fast.runner import collective
 here = collective.join()
 own = np.arange(1000, dtype=np.float32) * (here.rank + 1)
 native.core().all_reduce([own])
-assert here.ranks == 2 and np.array_equal(own, np.arange(1000, dtype=np.float32) * 1.5), own
 if here.rank == 0:
+    mean, own = own, np.zeros_like(own)
     print(here.through)
+    assert np.array_equal(mean, np.arange(1000, dtype=np.float32) * 1.5), mean
+native.core().broadcast([own], 1)
+assert here.ranks == 2 and np.array_equal(own, np.arange(1000, dtype=np.float32) * 1.5), own
 collective.leave()
 """
 
 
 def all_reduce() -> str:
-    """The mean over two ranks, which mpiexec starts."""
+    """The mean over two ranks, which mpiexec starts, and a broadcast of it."""
     if not native.core().build_info()["mpi"]:
         return "not built with MPI: one rank alone"
     from lambda_fast.runner.launching import mpiexec

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lambda_fast.overrides import apply
@@ -53,6 +54,39 @@ def test_the_profile_holds_the_steps_that_were_asked_for(observed):
                 stats = {plane.stat_metadata[s.metadata_id].name: s for s in event.stats}
                 steps.add(stats["step_num"].int64_value)
     assert steps == {5, 6, 7, 8}
+
+
+@pytest.fixture(scope="module")
+def events(observed):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(observed[0] / "summaries"), size_guidance={"tensors": 0})
+    found.Reload()
+    return found
+
+
+def test_tensorboard_has_the_numbers_of_the_metrics(observed, events):
+    from tensorflow import make_ndarray
+
+    text = (observed[0] / "metrics.jsonl").read_text()
+    lines = {line["step"]: line for line in map(json.loads, text.splitlines())}  # the last of each
+    names = ("loss", "accuracy", "learning_rate", "images_per_second", "input_wait")
+    for name in (*names, "eval_loss", "eval_accuracy"):
+        shown = {e.step: float(make_ndarray(e.tensor_proto)) for e in events.Tensors(name)}
+        expected = {step: line[name] for step, line in lines.items() if name in line}
+        assert shown == pytest.approx(expected, rel=1e-6), name
+        assert shown, name
+
+
+def test_tensorboard_shows_augmented_images(events):
+    from tensorflow import io, make_ndarray
+
+    (event,) = events.Tensors("augmented")  # of the run's one epoch
+    assert event.step == 1
+    width, height, png = make_ndarray(event.tensor_proto)
+    picture = io.decode_png(png).numpy()
+    assert picture.shape == (int(height), int(width), 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
 
 
 def test_xla_has_written_the_step(observed):

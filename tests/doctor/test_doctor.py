@@ -17,10 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def doctor(root, *arguments, **environment):
+    # A test that imported TensorFlow before has left its log level in the environment.
+    clean = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(
         [sys.executable, "-m", "lambda_fast.doctor", *arguments],
         cwd=root,
-        env=os.environ | {"PYTHONPATH": str(root)} | environment,
+        env=clean | {"PYTHONPATH": str(root)} | environment,
         capture_output=True,
         text=True,
     )
