@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,8 @@ def _parse(given: str) -> Param:
         raise ConfigError(f"[--param] expected path=values, found {given!r}. Examples: {_EXAMPLES}")
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
-        values = tuple(dict.fromkeys(value.strip() for value in text.split(",")))
+        parts = re.split(r",(?![^(]*\))", text)  # not within MobileNet(alpha=0.25, dropout=0.1)
+        values = tuple(dict.fromkeys(value.strip() for value in parts))
         if len(values) < 2:
             raise ConfigError(
                 f"[--param] expected several values for {path}, found {text!r}. "

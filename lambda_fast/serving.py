@@ -13,6 +13,7 @@ from lambda_fast.augmenter.plain import augmented, shown
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.config import ConfigError
 from lambda_fast.inputter.geometry import Geometry
+from lambda_fast.modeler.views import Views, logits_of
 from lambda_fast.network.layers import tensorflow_alone
 
 
@@ -26,6 +27,7 @@ class Serving:
         geometry: which window of an image it shows.
         image_shape: (height, width, channels) of that window when it is resized.
         class_names: by label.
+        views: of each image, whose logits are averaged.
     """
 
     model: keras.Model
@@ -33,6 +35,7 @@ class Serving:
     geometry: Geometry
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
+    views: Views = "none"
 
     def save(self, folder: Path) -> None:
         """Writes a SavedModel with two signatures.
@@ -96,8 +99,7 @@ class Serving:
         return outputs | {"names": names}
 
     def _predicted(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = self.model(augmented(pixels, self.spec), training=False)
-        logits = tf.cast(logits, tf.float32)
+        logits = logits_of(self.model, augmented(pixels, self.spec), self.views)
         classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
         return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
 

@@ -28,6 +28,7 @@ class ExportBasic(Restoring):
             geometry=eval_geometry(run.config),
             image_shape=tuple(run.inputter.image_shape),
             class_names=names,
+            views=run.config.modeler.test_time_augmentation,
         )
         told = {
             "recipe": run.config.name,

@@ -12,10 +12,12 @@ from lambda_fast.shown import shown
 IMAGES = 12  # of a batch that are drawn
 OUTPUTS = ("learning_rate", "gradient_norm")  # of the step; what it averages is in the metrics
 
-# What is there after an evaluation, or after some steps, alone.
+# What is there after an evaluation, after some steps, or after a step that failed, alone.
 LATER = (
     "eval_loss",
     "eval_accuracy",
+    "best_accuracy",
+    "skipped_steps",
     "images_per_second",
     "mean_images_per_second",
     "input_wait",

@@ -16,6 +16,7 @@ from lambda_fast.checkpoint import CheckpointError
 from lambda_fast.config import ConfigError
 from lambda_fast.export_folder import check_free, replaced
 
+VIEWS = ["modeler.test_time_augmentation=flip"]
 # A program that knows TensorFlow and nothing of lambda_fast.
 LOAD = """
 import sys
@@ -44,7 +45,7 @@ np.savez(output, files=files["probabilities"], images=images["probabilities"])
 @pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "served"
-    done = run("export", trained, "--out", folder, "--onnx")
+    done = run("export", trained, "--out", folder, "--onnx", settings=VIEWS)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"step 36 exported to {folder}\n" and done.stderr == ""
     return folder
@@ -86,7 +87,7 @@ def test_plain_tensorflow_finds_what_infer_finds(plain, trained, photos, images)
     small = sorted(map(str, images.iterdir()))[: len(pixels)]
     done = run(
         *("infer", trained, "--samples", ",".join([*photos, *small]), "--json"),
-        settings=["modeler.precision=float32"],
+        settings=["modeler.precision=float32", *VIEWS],
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

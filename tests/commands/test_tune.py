@@ -148,3 +148,9 @@ def test_the_command_trains_for_real(tmp_path):
 def test_params_that_do_not_fit_are_refused_before_any_training(param, message):
     with pytest.raises(ConfigError, match=message):
         parse([param], recipe("cifar10"))
+
+
+def test_a_comma_in_parentheses_parts_no_values():
+    given = "modeler.network=MobileNet(alpha=0.25, dropout=0.1),resnet32"
+    (param,) = parse([given], recipe("cifar10"))
+    assert param.values == ("MobileNet(alpha=0.25, dropout=0.1)", "resnet32")
