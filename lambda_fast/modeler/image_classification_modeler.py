@@ -73,7 +73,6 @@ class ImageClassificationModeler:
         if mode == "train":  # and what could be trained but not evaluated
             _augmented_shape(self.spec.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
-        self._class_names = list(inputter.class_names)
         self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None
         self.averages = None
@@ -295,9 +294,8 @@ class ImageClassificationModeler:
         if not config.pretrained_model:
             return None
         weights = pretrained.weights_of(config, self.model)
-        here = self.image_facts() | {"class_names": self._class_names}
         restored = pretrained.restore(
-            self.model, weights, config.skip_pretrained_var, self.split.frozen, here
+            self.model, weights, config.skip_pretrained_var, self.split.frozen, self.image_facts()
         )
         if self.averages is not None:
             self.averages.start()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lambda_fast import checkpoint, native
 from lambda_fast.callback import Callback, Run
 from lambda_fast.callback.train_basic import TrainBasic
-from lambda_fast.modeler.pretrained import told
+from lambda_fast.modeler.patterns import told
 
 
 def prepare(run: Run, callbacks: Sequence[Callback]) -> None:
