@@ -20,6 +20,16 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def nccl_header() -> list[str]:
+    """The wheel with NCCL's header, where CUDA sources are compiled; the smallest one.
+
+    Its API is that of the newer libraries, which are opened at run time.
+    """
+    nvcc = shutil.which("nvcc") or os.environ.get("CUDACXX")
+    wanted = nvcc and choice("LAMBDA_FAST_CUDA", "AUTO", ("AUTO", "ON", "OFF")) != "OFF"
+    return ["nvidia-nccl-cu12==2.19.3"] if wanted else []
+
+
 class CMakeBuild(build_ext):
     """Configures once, then lets ninja rebuild what changed."""
 
@@ -48,4 +58,5 @@ class CMakeBuild(build_ext):
 setup(
     ext_modules=[Extension("lambda_fast.native._core", sources=[])],
     cmdclass={"build_ext": CMakeBuild},
+    setup_requires=nccl_header(),
 )

@@ -17,6 +17,7 @@ PEER_PACKAGES = ("torch", "nvidia-dali-cuda120")
 UNITS = {
     "gigabytes_per_second": "{:.2f} GB/s (an image here is a byte)",
     "bandwidth_share": "{:.1%} of bandwidth",
+    "collective_share": "collective {:.2%} of step",
     "augment_share": "augmenter {:.2%} of step",
     "python_ms": "Python {:.2f} ms a step",
 }

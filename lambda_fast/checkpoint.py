@@ -1,8 +1,9 @@
-"""Checkpoints: one safetensors file a step, written beside and renamed, verified when read."""
+"""Checkpoints: one safetensors file a step, checked before it is renamed and when it is read."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -25,6 +26,10 @@ _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 class CheckpointError(UserError, RuntimeError):
     """A checkpoint that is absent, damaged, or of another run."""
+
+
+class DamagedError(CheckpointError):
+    """A checkpoint that does not hold what was written."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            # Else the page cache would answer, and not the disk.
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if beside.read_bytes() != content:
+            raise OSError(errno.EIO, "other bytes than were written")
         beside.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -92,11 +101,8 @@ def write(model_dir: Path, checkpoint: Checkpoint, keep: int) -> Path:
         CheckpointError: it cannot be stored.
     """
     path = path_of(model_dir, checkpoint.step)
-    metadata = {
-        "step": str(checkpoint.step),
-        "facts": json.dumps(checkpoint.facts),
-        "sha256": _digest(checkpoint.values),
-    }
+    metadata = {"step": str(checkpoint.step), "facts": json.dumps(checkpoint.facts)}
+    metadata["sha256"] = _whole_digest(_digest(checkpoint.values), metadata)
     write_atomically(path, save(checkpoint.values, metadata))
     for step in all_steps(model_dir)[:-keep]:
         path_of(model_dir, step).unlink(missing_ok=True)
@@ -107,14 +113,16 @@ def read(path: Path) -> Checkpoint:
     """Reads and verifies a checkpoint.
 
     Raises:
-        CheckpointError: the file is damaged.
+        DamagedError: the file is damaged.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         step, facts = int(metadata["step"]), json.loads(metadata["facts"])
-        intact = metadata["sha256"] == _digest(values)
+        digest = _digest(values)
+        # The second one is of versions that told of the values alone.
+        intact = metadata["sha256"] in (_whole_digest(digest, metadata), digest)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise _damaged(path, str(error)) from error
     if not intact:
@@ -184,11 +192,12 @@ def _numbered(names: Sequence[str]) -> bool:
     return list(names) == [str(label) for label in range(len(names))]
 
 
-def _damaged(path: Path, found: str) -> CheckpointError:
-    return CheckpointError(
-        f"[checkpoint] expected an intact checkpoint at {path}, found: {found}. "
-        "Remove the file to go on from the one before it"
-    )
+def _damaged(path: Path, found: str) -> DamagedError:
+    return DamagedError(f"[checkpoint] expected an intact checkpoint at {path}, found: {found}")
+
+
+def _whole_digest(values: str, metadata: Mapping[str, str]) -> str:
+    return hashlib.sha256(f"{values} {metadata['step']} {metadata['facts']}".encode()).hexdigest()
 
 
 def _digest(values: Mapping[str, np.ndarray]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import errno
 import fcntl
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +79,8 @@ def own_folder(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it is read-only")
         lock = (folder / ".lock").open("w")
     except OSError as error:
         raise ConfigError(
@@ -92,6 +96,11 @@ def own_folder(folder: Path) -> Iterator[Path]:
                 "it. Wait for it, or choose another with --set model_dir=DIR"
             ) from error
         yield folder
+
+
+def note(text: str) -> None:
+    """Tells the person at the terminal something that is no result."""
+    print(text, file=sys.stderr)
 
 
 def main(body: Callable[[], int]) -> int:

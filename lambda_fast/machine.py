@@ -47,6 +47,18 @@ def machine() -> dict[str, Any]:
     }
 
 
+def peak_memory() -> dict[str, float | None]:
+    """The most GiB that this process has had in memory so far, of the host and of its GPU."""
+    import tensorflow as tf
+
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kibibytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    peak = None
+    if tf.config.list_physical_devices("GPU"):
+        peak = round(tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30, 3)
+    return {"host_gib": round(kibibytes / 2**20, 3), "gpu_gib": peak}
+
+
 def available_memory() -> int:
     """Bytes that this process may still take, of the machine's or of its container's."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lambda_fast.config import Config, ConfigError
@@ -29,6 +29,17 @@ def apply(config: Config, assignments: Sequence[str]) -> Config:
     return config
 
 
+def changed(config: Config, values: Mapping[str, Any]) -> Config:
+    """Returns the config with each value, text as above or of the field's type, at its path.
+
+    Raises:
+        ConfigError: an unknown path (close ones are named) or a value of another type.
+    """
+    for path, value in values.items():
+        config = _assign(config, path.split("."), value, path, config)
+    return config
+
+
 def lines(config: Any, prefix: str = "") -> Iterator[str]:
     """The config as `path=value` lines, each of which `--set` takes back."""
     for entry in dataclasses.fields(config):
@@ -40,19 +51,19 @@ def lines(config: Any, prefix: str = "") -> Iterator[str]:
             yield f"{path}={value if isinstance(value, str) else json.dumps(value)}"
 
 
-def _assign(part: Any, names: list[str], text: str, path: str, root: Config) -> Any:
+def _assign(part: Any, names: list[str], given: Any, path: str, root: Config) -> Any:
     types_by_name = typing.get_type_hints(type(part))
     name, rest = names[0], names[1:]
     if name not in types_by_name or (rest and not dataclasses.is_dataclass(getattr(part, name))):
         raise ConfigError(_unknown(path, root))
     value = getattr(part, name)
     if rest:
-        value = _assign(value, rest, text, path, root)
+        value = _assign(value, rest, given, path, root)
     elif dataclasses.is_dataclass(value):
         inside = ", ".join(f"{path}.{entry.name}" for entry in dataclasses.fields(value))
         raise ConfigError(f"[--set] expected a field, found the part {path}. Its fields: {inside}")
     else:
-        value = _parse(types_by_name[name], text, path)
+        value = _parse(types_by_name[name], given, path)
     return dataclasses.replace(part, **{name: value})
 
 
@@ -68,28 +79,29 @@ def _unknown(path: str, root: Config) -> str:
     )
 
 
-def _parse(expected: Any, text: str, path: str) -> Any:
-    """The text as a value of the annotated type."""
-    if expected is str:
-        return text
+def _parse(expected: Any, given: Any, path: str) -> Any:
+    """What was given, text or a value, as a value of the annotated type."""
+    text = given if isinstance(given, str) else None
     if typing.get_origin(expected) is typing.Literal:
         choices = typing.get_args(expected)
-        if text in choices:
-            return text
+        if given in choices:
+            return given
         raise ConfigError(
-            f"[--set] expected {path} to be one of {', '.join(choices)}; found {text!r}"
+            f"[--set] expected {path} to be one of {', '.join(choices)}; found {given!r}"
         )
     options = typing.get_args(expected) if isinstance(expected, types.UnionType) else (expected,)
-    if type(None) in options and text.lower() in ("none", "null", ""):
+    if type(None) in options and str(given).lower() in ("none", "null", ""):
         return None
-    if str in options:
+    if text is not None and str in options:
         return text
-    value = _literal(text)
+    value = _literal(text) if text is not None else given
     for option in options:
         converted = _convert(option, value)
         if converted is not None:
             return converted
-    raise ConfigError(f"[--set] expected {path} to be of type {_spelled(expected)}; found {text!r}")
+    raise ConfigError(
+        f"[--set] expected {path} to be of type {_spelled(expected)}; found {given!r}"
+    )
 
 
 def _literal(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""A picture of predictions: a grid of images, each with a class and a bar for its probability."""
+"""A picture of images in a grid, each with its class and, for predictions, a probability's bar."""
 
 from __future__ import annotations
 
@@ -36,17 +36,19 @@ class Captioned:
     """One image of the picture.
 
     Attributes:
-        path: of the image.
+        path: of the image, or what else tells it from others.
         name: of the class.
-        probability: of the class, 0..1.
+        probability: of the class, 0..1; none for a label.
+        image: uint8 [height, width, 3]; none: it is read from the path.
     """
 
     path: str
     name: str
-    probability: float
+    probability: float | None = None
+    image: np.ndarray | None = None
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, flag: str = "--show") -> None:
     """Refuses, before any work is done, a file that a picture cannot be written to.
 
     Raises:
@@ -55,10 +57,10 @@ def check_target(path: Path) -> None:
     Image.init()
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         found = path.suffix or "none"
-        raise ConfigError(f"[--show] expected a file that ends in .png or .jpg, found {found}")
+        raise ConfigError(f"[{flag}] expected a file that ends in .png or .jpg, found {found}")
     if not path.parent.is_dir() or path.is_dir():
         found = f"the folder {path}" if path.is_dir() else f"no folder {path.parent}"
-        raise ConfigError(f"[--show] expected a file in a folder that is there, found {found}")
+        raise ConfigError(f"[{flag}] expected a file in a folder that is there, found {found}")
 
 
 def draw(entries: Sequence[Captioned]) -> Image.Image:
@@ -86,15 +88,19 @@ def draw(entries: Sequence[Captioned]) -> Image.Image:
 def _draw_cell(picture: Image.Image, x: int, y: int, entry: Captioned) -> None:
     canvas = ImageDraw.Draw(picture)
     canvas.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=FRAME)
-    image = open_image(entry.path)
+    image = open_image(entry.path) if entry.image is None else Image.fromarray(entry.image)
     small = max(image.size) < SHORTEST
     how = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
     image = ImageOps.contain(image, (CELL, CELL), how)
     picture.paste(image, (x + (CELL - image.width) // 2, y + (CELL - image.height) // 2))
 
+    top = y + CELL
+    if entry.probability is None:
+        _write(canvas, (x, top + 21), fitted(entry.name, 16, CELL), 16, INK, "ls")
+        _write(canvas, (x, top + 41), fitted(Path(entry.path).name, 12, CELL), 12, SOFT, "ls")
+        return
     share = f"{entry.probability:.1%}"
     room = CELL - _width(share, 16) - 10
-    top = y + CELL
     _write(canvas, (x, top + 21), fitted(entry.name, 16, room), 16, INK, "ls")
     _write(canvas, (x + CELL, top + 21), share, 16, INK, "rs")
     canvas.rectangle((x, top + 29, x + CELL - 1, top + 33), fill=TRACK)

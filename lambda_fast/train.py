@@ -24,6 +24,7 @@ from lambda_fast.quiet import import_tensorflow
 from lambda_fast.runner.joining import as_rank
 from lambda_fast.runner.launching import launch
 from lambda_fast.runner.world import world_of
+from lambda_fast.xla_dump import dump_xla
 
 
 def train(config: Config) -> Run:
@@ -36,7 +37,9 @@ def train(config: Config) -> Run:
     name = config.runner.name
     if config.gpu_count > 1 and name == "runner":
         name = "all_reduce_runner"
-    rank = native.core().world()["rank"]
+    world = native.core().world()
+    rank = world["rank"]
+    dump_xla(config.callback.xla_dump, rank, world["ranks"])
     folder = config.model_path()
     with command.own_folder(folder) if rank == 0 else contextlib.nullcontext():
         import_tensorflow()
@@ -52,7 +55,7 @@ def train(config: Config) -> Run:
 
 def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
     """What a finished run says of itself; a number that no callback measured is null."""
-    from lambda_fast.machine import machine, versions
+    from lambda_fast.machine import machine, peak_memory, versions
 
     metrics = run.metrics
     return {
@@ -67,6 +70,7 @@ def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
         "input_wait": metrics.get("mean_input_wait"),
         "compile_seconds": metrics.get("compile_seconds"),
         "wall_seconds": wall_seconds,
+        "peak_memory": peak_memory(),
         "versions": versions(),
         "machine": machine(),
     }
@@ -77,7 +81,29 @@ def main(arguments: list[str] | None = None) -> int:
 
     With several ranks it starts them, unless it is one of them.
     """
-    config = command.parse("train", __doc__.splitlines()[0], arguments)
+    return _start(command.parse("train", __doc__.splitlines()[0], arguments), arguments)
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Trains as the command does.
+
+    Returns:
+        The content of `summary.json`; on other ranks than the first, nothing.
+
+    Raises:
+        UserError: what is wrong, and what to do.
+        SystemExit: a signal stopped the training, or ranks failed.
+    """
+    code = _start(config, None)
+    if code:
+        raise SystemExit(code)
+    if native.core().world()["rank"] > 0:
+        return {}
+    return json.loads((config.model_path() / "summary.json").read_text())
+
+
+def _start(config: Config, arguments: list[str] | None) -> int:
+    """Trains here, on the ranks that this starts, or as one of them. Returns the exit code."""
     world = world_of(os.environ)
     if world is not None and (world.ranks > 1 or config.gpu_count > 1):
         return as_rank(config, world, _report)

@@ -9,6 +9,7 @@ IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 ALL_COLOURS = {"brightness": 63.0, "contrast": (0.2, 1.8), "saturation": (0.3, 1.7)}
 CIFAR = {"pad": 4, "height": 32, "width": 32, "crop": "random", "flip": 0.5}
 RESIZED = {"crop": "random_resized", "flip": 0.5}
+SCALED = {"crop": "random_scaled", "height": 20, "width": 24, "short_side": (24.0, 40.0)}
 BATCH = (5, 32, 32, 3)
 GREY = (5, 28, 28, 1)
 
@@ -25,10 +26,17 @@ CASES = {
     "reflect": (BATCH, {**CIFAR, "border": "reflect"}),
     "reflect_grey": (GREY, {"pad": 27, "crop": "random", "flip": 0.5, "border": "reflect"}),
     "reflect_far": ((5, 6, 9, 3), {"pad": 5, "height": 16, "width": 19, "border": "reflect"}),
+    "flip_alternate": (BATCH, {"flip": 0.5, "alternate_flip": True}),
     "flip_always": (BATCH, {"flip": 1.0}),
     "flip_always_grey": (GREY, {"flip": 1.0}),
     "flip_narrow": ((5, 3, 5, 3), {"flip": 1.0}),
     "flip_wide": ((2, 2, 1001, 3), {"flip": 1.0}),
+    "rand": (BATCH, {"policy": "rand_augment", "policy_ops": 16}),
+    "rand_grey": (GREY, {"policy": "rand_augment", "policy_ops": 5, "policy_magnitude": 30}),
+    "rand_cifar": (BATCH, {**CIFAR, "policy": "rand_augment", "normalize": "image", "cutout": 8}),
+    "trivial": ((40, 19, 23, 3), {"policy": "trivial_augment"}),
+    "trivial_all": (BATCH, {**RESIZED, **ALL_COLOURS, "policy": "trivial_augment"}),
+    "policy_tiny": ((40, 2, 1, 3), {"policy": "trivial_augment"}),
     "brightness": (BATCH, {"brightness": 63.0}),
     "contrast": (BATCH, {"contrast": (0.2, 1.8)}),
     "contrast_fixed": (BATCH, {"contrast": (1.5, 1.5)}),
@@ -55,6 +63,8 @@ CASES = {
     "resized_no_dice": (BATCH, {**RESIZED, "area": (1.0, 1.0), "aspect": (1.0, 1.0)}),
     "resized_fallback": ((5, 4, 60, 3), {**RESIZED, "area": (1.0, 1.0), "height": 9, "width": 9}),
     "resized_image": (BATCH, {**RESIZED, **ALL_COLOURS, "normalize": "image", "cutout": 8}),
+    "scaled": ((3, 37, 52, 3), {**SCALED, "flip": 0.5}),
+    "scaled_tall": ((3, 90, 20, 3), {**SCALED, "height": 24, "normalize": "image"}),
     "one_pixel": ((5, 1, 1, 3), {**RESIZED, **ALL_COLOURS, "normalize": "image", "cutout": 1}),
     "one_pixel_grey": ((5, 1, 1, 1), {"pad": 1, "crop": "random", "normalize": "image"}),
     "large": ((2, 301, 403, 3), {**RESIZED, **ALL_COLOURS, "normalize": "channels", **IMAGENET}),

@@ -21,9 +21,10 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def attributes(spec):
-    """A full spec as typed attributes: int32, float32, float32[n] and strings."""
+    """A full spec as typed attributes: int32, bool, float32, float32[n] and strings."""
     as_attribute = {
         int: np.int32,
+        bool: np.bool_,
         float: np.float32,
         tuple: lambda value: np.array(value, np.float32),
         str: str,

@@ -2,5 +2,15 @@
 
 import importlib.util
 
-NEED_TENSORFLOW = ["callback", "commands", "inputter", "modeler", "network", "runner", "tf"]
+NEED_TENSORFLOW = [
+    "augmenter",
+    "callback",
+    "commands",
+    "glossary",
+    "inputter",
+    "modeler",
+    "network",
+    "runner",
+    "tf",
+]
 collect_ignore = [] if importlib.util.find_spec("tensorflow") else NEED_TENSORFLOW

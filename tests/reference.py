@@ -5,10 +5,13 @@ import math
 
 import ml_dtypes
 import numpy as np
+import policy_reference
 
 DEFAULTS = {
     "height": 0, "width": 0, "pad": 0, "border": "zero", "crop": "center",
-    "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "flip": 0.0, "brightness": 0.0,
+    "area": (0.08, 1.0), "aspect": (0.75, 4.0 / 3.0), "short_side": (256.0, 512.0), "flip": 0.0,
+    "alternate_flip": False, "policy": "none", "policy_ops": 2, "policy_magnitude": 9,
+    "brightness": 0.0,
     "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "normalize": "none",
     "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "cutout": 0,
 }  # fmt: skip
@@ -80,7 +83,7 @@ def filled(spec):
     full = {**DEFAULTS, **spec}
     for name in ("flip", "brightness"):
         full[name] = float(np.float32(full[name]))
-    for name in ("area", "aspect", "contrast", "saturation", "mean", "std"):
+    for name in ("area", "aspect", "short_side", "contrast", "saturation", "mean", "std"):
         full[name] = tuple(float(np.float32(value)) for value in full[name])
     return full
 
@@ -110,6 +113,23 @@ def resized_window(full, height, width, throw):
     return fallback_window(height, width, full["aspect"])
 
 
+def scaled_window(full, height, width, throw):
+    """What a crop shows of the image whose short side is resized to a random length."""
+    word = throw(2)
+    scale = min(height, width) / between(word[0], full["short_side"])
+    h = min(max(math.floor((full["height"] or height) * scale + 0.5), 1), height)
+    w = min(max(math.floor((full["width"] or width) * scale + 0.5), 1), width)
+    return box(below(word[2], height - h + 1), below(word[3], width - w + 1), h, w)
+
+
+def flipped(full, sample_id, seed, epoch):
+    """Whether this epoch shows the sample mirrored."""
+    once = full["alternate_flip"]
+    word = dice(sample_id, seed, 0 if once else epoch, 0)[2]
+    first = between(word, (0.0, 1.0)) < full["flip"]
+    return first != (once and epoch % 2 == 1)
+
+
 def draw(spec, shape, sample_id, seed, epoch):
     """All dice of one sample; the window counts from the unpadded image's corner."""
     full = filled(spec)
@@ -120,6 +140,8 @@ def draw(spec, shape, sample_id, seed, epoch):
     spare_h, spare_w = height + 2 * pad - out_h, width + 2 * pad - out_w
     if full["crop"] == "random_resized":
         window = resized_window(full, height, width, throw)
+    elif full["crop"] == "random_scaled":
+        window = scaled_window(full, height, width, throw)
     elif full["crop"] == "random":
         y, x = below(first[0], spare_h + 1), below(first[1], spare_w + 1)
         window = box(y - pad, x - pad, out_h, out_w)
@@ -131,11 +153,12 @@ def draw(spec, shape, sample_id, seed, epoch):
     top, left = max(top, 0), max(left, 0)
     return {
         "window": window,
-        "flip": between(first[2], (0.0, 1.0)) < full["flip"],
+        "flip": flipped(full, sample_id, seed, epoch),
         "cutout": box(top, left, bottom - top, right - left),
         "brightness": between(first[3], (-full["brightness"], full["brightness"])),
         "contrast": between(second[0], full["contrast"]),
         "saturation": between(second[1], full["saturation"]),
+        "policy": policy_reference.draw(full, throw),
     }
 
 
@@ -163,7 +186,7 @@ def geometry(image, full, thrown):
     rows = pad + window["y"] + np.arange(window["height"])
     columns = pad + window["x"] + np.arange(window["width"])
     pixels = padded[rows][:, columns].astype(np.int64)
-    if full["crop"] == "random_resized":
+    if full["crop"] in ("random_resized", "random_scaled"):
         pixels = resize(pixels, full["height"] or len(image), full["width"] or image.shape[1])
     return pixels[:, ::-1] if thrown["flip"] else pixels
 
@@ -225,7 +248,8 @@ def augment(images, ids, seed, epoch, spec, dtype="float32"):
     output = np.empty((len(images), *out_size, images.shape[3]), np.float32)
     for image, sample_id, out in zip(images, ids, output, strict=True):
         thrown = draw(spec, image.shape, int(sample_id), seed, epoch)
-        out[:] = colour(full, thrown, geometry(image, full, thrown))
+        shown = policy_reference.apply(geometry(image, full, thrown), full, thrown["policy"])
+        out[:] = colour(full, thrown, shown)
         y, x, h, w = thrown["cutout"].values()
         out[y : y + h, x : x + w] = 0.0
     return output.astype({"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}[dtype])

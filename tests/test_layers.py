@@ -26,7 +26,7 @@ FOREIGN = {  # what a layer must not see of the outside
 
 def includes(layer):
     for file in (CSRC / layer).rglob("*"):
-        if file.suffix in (".h", ".cc", ".cu"):
+        if file.suffix in (".h", ".cc", ".cu", ".cuh"):
             for name in re.findall(r'#include\s+["<]([^">]+)[">]', file.read_text()):
                 yield file.relative_to(CSRC), name
 
@@ -44,7 +44,9 @@ def test_includes_point_down(layer):
 def test_only_cuda_sources_see_cuda():
     for layer in ALLOWED:
         for file, name in includes(layer):
-            assert not name.startswith("cuda") or file.suffix == ".cu", f"{file} includes {name}"
+            assert not name.startswith("cuda") or file.suffix in (".cu", ".cuh"), (
+                f"{file} includes {name}"
+            )
 
 
 def test_only_its_twin_sees_onednn():
@@ -73,6 +75,10 @@ def test_only_their_files_see_mpi_and_nccl():
         "lambda_fast.train",
         "lambda_fast.eval",
         "lambda_fast.infer",
+        "lambda_fast.export",
+        "lambda_fast.tune",
+        "lambda_fast.glossary",
+        "lambda_fast.augmenter.cifar",
         "lambda_fast.data.cifar10",
         "lambda_fast.data.splits",
         "lambda_fast.inputter.order",
@@ -83,3 +89,11 @@ def test_only_their_files_see_mpi_and_nccl():
 def test_importing_leaves_tensorflow_alone(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_nothing_is_unpickled():
+    """Data and checkpoints hold numbers; whatever could hold code is not read."""
+    forbidden = r"pickle|marshal|shelve|joblib|dill\b|torch\.load|load_model|\beval\(|\bexec\("
+    for file in (ROOT / "lambda_fast").rglob("*.py"):
+        for line in file.read_text().splitlines():
+            assert not re.search(forbidden, line) or "allow_pickle=False" in line, f"{file}: {line}"

@@ -72,14 +72,23 @@ def fail_in(rank, step, what, marker):
 
 
 def dump_to(folder):
-    """Every rank's variables at the end, and the compiled step."""
+    """Every rank's variables at the end, the ids that it saw, and the compiled step."""
     from lambda_fast.runner.runner import Runner
 
     inner = Runner.run
 
     def run(self):
+        modeler, seen = self._run.modeler, []
+        step = modeler.train_step
+
+        def train_step(batch):
+            seen.append(np.asarray(batch.sample_ids))
+            return step(batch)
+
+        modeler.train_step = train_step
         done = inner(self)
         rank = native.core().world()["rank"]
+        np.save(f"{folder}/rank-{rank}-ids.npy", seen)
         values = {name: np.asarray(v) for name, v in done.modeler.variables().items()}
         np.savez(f"{folder}/rank-{rank}.npz", **values)
         if "HLO" in os.environ:
@@ -109,6 +118,61 @@ def plain_net():
     resnet32.net = net
 
 
+def dividing_net():
+    """A network whose first layer divides each image by its mean: a black one gives NaN there."""
+    from lambda_fast.network import resnet32
+
+    def net(num_classes, image_shape):
+        import keras
+
+        def over_its_mean(x):
+            return x / keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
+
+        return keras.Sequential(
+            [
+                keras.Input(image_shape),
+                keras.layers.Lambda(over_its_mean, name="over_its_mean"),
+                keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="convolution"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(num_classes, dtype="float32"),
+            ]
+        )
+
+    resnet32.net = net
+
+
+def smooth_net():
+    """A network with batch normalisation, without ReLU: roundings at its corner are no noise."""
+    from lambda_fast.network import resnet32
+
+    def net(num_classes, image_shape):
+        import keras
+
+        from lambda_fast.network.layers import BatchNormalization, Conv2D
+
+        image = keras.Input(image_shape)
+        first = BatchNormalization()(Conv2D(8, 3, strides=2)(image))
+        x = Conv2D(8, 3)(keras.layers.Activation("tanh")(first))
+        x = keras.layers.Activation("tanh")(BatchNormalization()(x, first))
+        x = keras.layers.Flatten()(x)
+        return keras.Model(image, keras.layers.Dense(num_classes, dtype="float32")(x))
+
+    resnet32.net = net
+
+
+def blacken(sample_id):
+    """Makes one training image black."""
+    inner = cifar10.load
+
+    def load(split, *arguments, **options):
+        data = inner(split, *arguments, **options)
+        if split == "train":
+            data.images[sample_id] = 0
+        return data
+
+    cifar10.load = load
+
+
 def main():
     """Runs the command named by the first argument."""
     which = sys.argv.pop(1)
@@ -116,8 +180,11 @@ def main():
 
     def body():
         from lambda_fast import eval as evaluating
+        from lambda_fast import export as exporting
         from lambda_fast import infer as inferring
         from lambda_fast import train as training
+        from lambda_fast import trial_run
+        from lambda_fast import tune as tuning
         from lambda_fast.quiet import import_tensorflow
         from lambda_fast.runner.world import world_of
 
@@ -137,6 +204,12 @@ def main():
             dump_to(os.environ["DUMP"])
         if "PLAIN" in os.environ:
             plain_net()
+        if "DIVIDES" in os.environ:
+            dividing_net()
+        if "BLACK" in os.environ:
+            blacken(int(os.environ["BLACK"]))
+        if "SMOOTH" in os.environ:
+            smooth_net()
         if own == os.environ.get("OTHER_RANK"):  # is not like the others
             sys.argv += os.environ["OTHER_ARGUMENTS"].split()
             SAMPLES["train"] = int(os.environ.get("OTHER_SAMPLES", SAMPLES["train"]))
@@ -144,7 +217,14 @@ def main():
             from lambda_fast import machine
 
             machine.version = lambda _: "0.0.1"
-        mains = {"train": training, "eval": evaluating, "infer": inferring}
+        trial_run.COMMAND = (sys.executable, __file__, "train")
+        mains = {
+            "train": training,
+            "eval": evaluating,
+            "infer": inferring,
+            "export": exporting,
+            "tune": tuning,
+        }
         return mains[which].main()
 
     return command.main(body)

@@ -26,6 +26,9 @@ class FromKeywords {
   void operator()(const char* name, int32_t& field) const {
     take(name, [&](py::handle v) { field = v.cast<int32_t>(); });
   }
+  void operator()(const char* name, bool& field) const {
+    take(name, [&](py::handle v) { field = v.cast<bool>(); });
+  }
   void operator()(const char* name, float& field) const {
     take(name, [&](py::handle v) { field = v.cast<float>(); });
   }
@@ -123,11 +126,16 @@ py::dict draw_dict(std::array<int32_t, 3> shape, int64_t sample_id, int64_t seed
                    const py::dict& fields) {
   using namespace py::literals;
   const AugmentPlan plan = make_plan(spec_from(fields), {shape[0], shape[1], shape[2]});
-  const Draw dice =
-      draw(plan, {static_cast<uint64_t>(seed), static_cast<uint64_t>(sample_id), checked_epoch(epoch, "draw")});
+  const SampleKey key{static_cast<uint64_t>(seed), static_cast<uint64_t>(sample_id), checked_epoch(epoch, "draw")};
+  const Draw dice = draw(plan, key);
+  py::list policy;
+  for (int32_t i = 0; i < plan.policy.steps; ++i) {
+    const PolicyStep step = draw_policy_step(plan.policy, key, i);
+    policy.append(py::dict("op"_a = name_of(step.op), "level"_a = step.level, "negative"_a = step.negative));
+  }
   return py::dict("window"_a = window_dict(dice.geometry.window), "flip"_a = dice.geometry.flip,
                   "cutout"_a = window_dict(dice.geometry.cutout), "brightness"_a = dice.colour.brightness,
-                  "contrast"_a = dice.colour.contrast, "saturation"_a = dice.colour.saturation);
+                  "contrast"_a = dice.colour.contrast, "saturation"_a = dice.colour.saturation, "policy"_a = policy);
 }
 
 using Sizes = py::array_t<int32_t, py::array::c_style>;
@@ -159,7 +167,8 @@ void add_augment(py::module_& module) {
              py::arg("seed"), py::arg("epoch"), py::arg("shape"), py::arg("fields"), py::arg("dtype"),
              py::arg("stream"), "augment on device pointers, queued on a CUDA stream.");
   module.def("draw", draw_dict, py::arg("shape"), py::arg("sample_id"), py::arg("seed"), py::arg("epoch"),
-             py::arg("fields"), "The dice of one sample: window, flip, cutout, brightness, contrast, saturation.");
+             py::arg("fields"),
+             "The dice of one sample: window, flip, cutout, brightness, contrast, saturation, policy.");
   module.def("crop_windows", crop_windows, py::arg("sizes"), py::arg("sample_ids"), py::arg("seed"), py::arg("epoch"),
              py::arg("fields"), "The windows that draw chooses in images of sizes int32[n, 2]: int32[n, 4].");
 }

@@ -41,14 +41,15 @@ void require_dense(const py::array& array, const char* where) {
 void add_collective(py::module_& module) {
   module.def(
       "join_world",
-      [](const std::string& mpi, const std::string& nccl) {
+      [](const std::string& mpi, const std::string& nccl, double timeout) {
         const py::gil_scoped_release release;
         auto joined = mpi.empty() ? make_solo() : make_mpi(mpi);
-        auto gpu = nccl.empty() ? make_solo() : make_nccl(nccl, joined.get());
+        auto gpu = nccl.empty() ? make_solo() : make_nccl(nccl, joined.get(), timeout);
         set_world(std::move(joined), std::move(gpu));
       },
-      py::arg("mpi"), py::arg("nccl") = "",
-      "Joins the ranks that mpiexec or srun started, through the MPI library at the path; and NCCL's, for GPUs.");
+      py::arg("mpi"), py::arg("nccl") = "", py::arg("timeout") = 60.0,
+      "Joins the ranks that mpiexec or srun started, through the MPI library at the path; and NCCL's, for GPUs, whose "
+      "start fails after `timeout` seconds.");
   module.def(
       "leave_world",
       [] {

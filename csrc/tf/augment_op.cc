@@ -28,6 +28,7 @@ class DeclareAttributes {
   explicit DeclareAttributes(tensorflow::register_op::OpDefBuilderWrapper* op) : op_(op) {}
 
   void operator()(const char* name, int32_t field) const { declare(name, "int", field); }
+  void operator()(const char* name, bool field) const { declare(name, "bool", field ? "true" : "false"); }
   void operator()(const char* name, float field) const { declare(name, "float", number(field)); }
   void operator()(const char* name, const Range& field) const {
     declare(name, "list(float)", "[" + number(field.low) + ", " + number(field.high) + "]");

@@ -34,6 +34,7 @@ class FromAttributes {
   explicit FromAttributes(Source* source) : source_(source) {}
 
   void operator()(const char* name, int32_t& field) const { get(name, &field); }
+  void operator()(const char* name, bool& field) const { get(name, &field); }
   void operator()(const char* name, float& field) const { get(name, &field); }
   void operator()(const char* name, Range& field) const {
     const auto values = floats(name, 2);

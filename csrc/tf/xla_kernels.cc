@@ -52,6 +52,7 @@ class ToMlir {
   }
 
   void operator()(const char* name, int32_t field) const { entry(name, std::to_string(field) + " : i32"); }
+  void operator()(const char* name, bool field) const { entry(name, field ? "true" : "false"); }
   void operator()(const char* name, float field) const { entry(name, number(field) + " : f32"); }
   void operator()(const char* name, const Range& field) const {
     entry(name, "array<f32: " + number(field.low) + ", " + number(field.high) + ">");

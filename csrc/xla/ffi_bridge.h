@@ -35,6 +35,7 @@ class FromFfi {
   explicit FromFfi(const xla::ffi::Dictionary& attributes) : attributes_(attributes) {}
 
   void operator()(const char* name, int32_t& field) const { field = get<int32_t>(name); }
+  void operator()(const char* name, bool& field) const { field = get<bool>(name); }
   void operator()(const char* name, float& field) const { field = get<float>(name); }
   void operator()(const char* name, Range& field) const {
     const auto values = floats(name, 2);

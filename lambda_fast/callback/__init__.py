@@ -1,7 +1,8 @@
 """Callbacks: watch a run through four hooks.
 
 Each part is a module with `build(config) -> Callback`. Callbacks only watch, with one exception:
-`train_basic` restores the variables before the first step.
+`train_basic`, `eval_basic`, `infer_basic` and `export_basic` restore the variables before the
+first step.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lambda_fast.checkpoint import Checkpoint
 from lambda_fast.config import Config
+from lambda_fast.inputter import Batch
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class StepReport:
         images: that all ranks saw in the step.
         seconds: the host spent on the step.
         input_seconds: of these, until the inputter had the batch.
+        batch: this rank's images of the step.
     """
 
     step: int
@@ -36,6 +40,7 @@ class StepReport:
     images: int
     seconds: float
     input_seconds: float = 0.0
+    batch: Batch | None = None
 
 
 @dataclass
@@ -55,6 +60,10 @@ class Run:
         say: prints a line without disturbing a progress line.
         tell: says what the run is doing, to whoever watches over its ranks.
         paused_seconds: spent in `pause`.
+        source: in eval, infer and export, the checkpoint and where it lies.
+        restored: whether the network has its values.
+        images: seen so far, in eval and infer.
+        results: what callbacks found that is no single number, and what the run is to return.
     """
 
     config: Config
@@ -69,6 +78,10 @@ class Run:
     say: Callable[[str], None] = print
     tell: Callable[[str], None] = lambda doing: None
     paused_seconds: float = 0.0
+    source: tuple[Path, Checkpoint] | None = None
+    restored: bool = False
+    images: int = 0
+    results: dict[str, Any] = field(default_factory=dict)
 
     def is_log_step(self) -> bool:
         """Whether callbacks read the device's numbers after this step."""

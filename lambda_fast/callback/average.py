@@ -3,11 +3,6 @@
 import math
 
 from lambda_fast.callback import Callback, Run, StepReport
-from lambda_fast.errors import UserError
-
-
-class DivergedError(UserError, ArithmeticError):
-    """The training has left the finite numbers."""
 
 
 class Average(Callback):
@@ -22,19 +17,13 @@ class Average(Callback):
         self._waiting: list = []
 
     def after_step(self, run: Run, report: StepReport) -> None:
-        """Collects; on log steps, reads and averages.
+        """Collects; on log steps, reads and averages those that are finite.
 
-        Raises:
-            DivergedError: a value is not finite.
+        Steps that are not have their own watcher (`runner/nonfinite.py`).
         """
         self._waiting.append(report.outputs[self._name])
         if run.is_log_step():
-            mean = sum(map(float, self._waiting)) / len(self._waiting)
-            if not math.isfinite(mean):
-                raise DivergedError(
-                    f"[{self._name}] expected finite values, found {mean} between steps "
-                    f"{run.step - len(self._waiting) + 1} and {run.step}. Start again from an "
-                    "earlier checkpoint with a lower modeler.learning_rate"
-                )
-            run.metrics[self._name] = mean
+            values = list(filter(math.isfinite, map(float, self._waiting)))
+            if values:
+                run.metrics[self._name] = sum(values) / len(values)
             self._waiting.clear()

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from lambda_fast import checkpoint, overrides
+from lambda_fast import assembly, checkpoint, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
+from lambda_fast.newest_checkpoint import clear, newest
 
 
 class TrainBasic(Callback):
@@ -19,12 +20,11 @@ class TrainBasic(Callback):
         self._saved = -1
 
     def before_run(self, run: Run) -> None:
-        """Restores the newest checkpoint of `model_dir`, if there is one."""
-        steps = checkpoint.all_steps(run.model_dir)
-        if not steps:
+        """Restores the newest intact checkpoint of `model_dir`, if there is any at all."""
+        if not checkpoint.all_steps(run.model_dir):
             return
-        path = checkpoint.path_of(run.model_dir, steps[-1])
-        found = checkpoint.read(path)
+        path, found = newest(run.model_dir, "train", run.say)
+        clear(run.model_dir, found.step)
         checkpoint.check_facts(path, found.facts, run.modeler.facts())
         checkpoint.check_class_names(path, found.facts, run.inputter.class_names)
         for change in _changes(found.facts.get("config", []), run.config):
@@ -61,6 +61,7 @@ def state_of(run: Run, facts: Mapping[str, Any] | None = None) -> checkpoint.Che
     own = {
         "config": list(overrides.lines(run.config)),
         "class_names": list(run.inputter.class_names),
+        "image_shape": list(run.inputter.image_shape),
     }
     return checkpoint.Checkpoint(run.step, run.modeler.facts() | own | dict(facts or {}), values)
 
@@ -77,6 +78,7 @@ def _changes(before: list[str], config: Config) -> list[str]:
     ]
 
 
+@assembly.part
 def build(config: Config) -> TrainBasic:
     """The callback."""
     return TrainBasic(config)

@@ -1,5 +1,9 @@
-"""train_eval: evaluates on the evaluation split, every few epochs if asked and at the end."""
+"""train_eval: evaluates on the evaluation split, every few epochs if asked and at the end.
 
+With several ranks each of them has this callback, and evaluates its share of the images.
+"""
+
+from lambda_fast import assembly, native
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.callback.best import Best
@@ -12,7 +16,8 @@ class TrainEval(Callback):
 
     def __init__(self, config: Config) -> None:
         self._every = config.callback.eval_every_epochs
-        self._best = Best() if config.callback.keep_best else None
+        writes = native.core().world()["rank"] == 0
+        self._best = Best() if config.callback.keep_best and writes else None
         self._inputter = None
         self._modeler = None
         self._step = -1
@@ -35,7 +40,9 @@ class TrainEval(Callback):
     def _evaluate(self, run: Run) -> None:
         with run.pause("evaluate"):
             if self._inputter is None:
-                self._inputter = find("inputter", run.config.inputter.name)(run.config, "eval")
+                world = native.core().world()
+                build_inputter = find("inputter", run.config.inputter.name)
+                self._inputter = build_inputter(run.config, "eval", world["rank"], world["ranks"])
                 self._modeler = run.modeler.for_mode("eval", self._inputter)
             result = evaluate(self._inputter, self._modeler)
         self._step = run.step
@@ -49,6 +56,7 @@ class TrainEval(Callback):
                 self._best.offer(run, result.accuracy)
 
 
+@assembly.part
 def build(config: Config) -> TrainEval:
     """The callback."""
     return TrainEval(config)

@@ -3,6 +3,7 @@
 import json
 from typing import IO, Any
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.checkpoint import write_atomically
 from lambda_fast.config import Config
@@ -62,6 +63,7 @@ def _step(line: str) -> float:
         return float("inf")
 
 
+@assembly.part
 def build(config: Config) -> TrainMetrics:
     """The callback."""
     return TrainMetrics()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.machine import machine
@@ -78,6 +79,7 @@ def _described(run: Run, report: StepReport) -> str:
     return "  ".join(parts)
 
 
+@assembly.part
 def build(config: Config) -> TrainProgress:
     """The callback."""
     return TrainProgress()

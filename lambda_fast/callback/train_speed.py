@@ -2,6 +2,7 @@
 
 import time
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 
@@ -53,6 +54,7 @@ class TrainSpeed(Callback):
         return time.perf_counter() - run.paused_seconds
 
 
+@assembly.part
 def build(config: Config) -> TrainSpeed:
     """The callback."""
     return TrainSpeed()

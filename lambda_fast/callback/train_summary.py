@@ -1,17 +1,40 @@
-"""train_summary: the metrics for TensorBoard, in `<model_dir>/summaries`."""
+"""train_summary: metrics and images for TensorBoard, in `<model_dir>/summaries`."""
 
+import numpy as np
 import tensorflow as tf
 
+from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
-from lambda_fast.config import Config
+from lambda_fast.config import Config, ConfigError
+from lambda_fast.picture import draw
+from lambda_fast.shown import shown
+
+IMAGES = 12  # of a batch that are drawn
+OUTPUTS = ("learning_rate", "gradient_norm")  # of the step; what it averages is in the metrics
+
+# What is there after an evaluation, or after some steps, alone.
+LATER = (
+    "eval_loss",
+    "eval_accuracy",
+    "images_per_second",
+    "mean_images_per_second",
+    "input_wait",
+    "mean_input_wait",
+)
 
 
 class TrainSummary(Callback):
-    """Writes all metrics every `save_summary_steps`, at the end of each epoch and of the run."""
+    """Writes all metrics every `save_summary_steps`, at the end of each epoch and of the run.
+
+    With `runner.summary_names`, those alone. And at the first step of each epoch, the first images
+    of its batch as the network saw them.
+    """
 
     def __init__(self, config: Config) -> None:
         self._every = config.callback.save_summary_steps
+        self._names = config.runner.recorded()
         self._writer = None
+        self._drawn = -1  # the last epoch of which images were written
 
     def before_run(self, run: Run) -> None:
         """Opens a new event file; a run that goes on writes the same points again from there."""
@@ -21,6 +44,9 @@ class TrainSummary(Callback):
 
     def after_step(self, run: Run, report: StepReport) -> None:
         """Writes when it is time."""
+        if report.epoch != self._drawn and report.batch is not None:
+            self._drawn = report.epoch
+            self._draw(run, report)
         if run.step % self._every == 0 or run.is_epoch_end():
             self._write(run, report.outputs)
 
@@ -34,17 +60,37 @@ class TrainSummary(Callback):
         if self._writer is not None:
             self._writer.close()
 
+    def _draw(self, run: Run, report: StepReport) -> None:
+        with run.pause("draw"), self._writer.as_default():
+            entries = shown(run.modeler, run.inputter, report.batch, IMAGES)
+            tf.summary.image("augmented", np.asarray(draw(entries))[None], step=run.step)
+
     def _write(self, run: Run, outputs: dict) -> None:
-        values = dict(run.metrics)
-        for name in ("learning_rate", "gradient_norm"):
-            if name in outputs:
-                values[name] = float(outputs[name])
+        values = run.metrics | {
+            name: float(value)
+            for name, value in outputs.items()
+            if name in OUTPUTS or (name in self._names and name not in run.metrics)
+        }
+        if self._names and outputs:
+            _check(self._names, values)
         with self._writer.as_default():
             for name, value in values.items():
-                tf.summary.scalar(name, value, step=run.step)
+                if not self._names or name in self._names:
+                    tf.summary.scalar(name, value, step=run.step)
         self._writer.flush()
 
 
+def _check(names: tuple[str, ...], values: dict[str, float]) -> None:
+    """Refuses names of nothing; an evaluation's numbers are not there before the first one."""
+    for name in names:
+        if name not in values and name not in LATER:
+            raise ConfigError(
+                f"[train_summary] expected runner.summary_names to be among "
+                f"{', '.join(sorted({*values, *LATER}))}; found {name!r}"
+            )
+
+
+@assembly.part
 def build(config: Config) -> TrainSummary:
     """The callback."""
     return TrainSummary(config)

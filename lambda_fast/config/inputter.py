@@ -20,13 +20,15 @@ class InputterConfig:
         dataset_meta: images to train on: CSVs of `path,label`, joined by commas, or a folder of
             class folders.
         eval_meta: likewise, to evaluate on.
+        samples: images to infer: files, folders of them, or CSVs whose first column is a path.
         class_names: a file with one class name a line; empty: names of the folders.
-        num_classes: 0: as many as there are names or labels.
+        num_classes: 0: as many as there are names or labels; refused when there are others.
+        image_depth: channels; 0: as many as the images have; refused when they have others.
         hold_out: share of the training images that is kept for evaluation where there is no
             `eval_meta`, chosen by each image's path.
         resize: pixels of the short side before a centred crop; with other crops than
-            `random_resized`, the side of the squares that the step crops from. 0: the largest crop,
-            and the images' own size, which must be the same for all.
+            `random_resized` and `random_scaled`, the side of the squares that the step crops from.
+            0: the largest crop, and the images' own size, which must be the same for all.
         antialias: averages where images shrink, as Pillow and torchvision do; without it they are
             sampled between four pixels, as `tf.image.resize` and the augmenter do: a little faster.
         cache: `memory` keeps decoded images from the first epoch on.
@@ -43,8 +45,10 @@ class InputterConfig:
     data_dir: str | None = None
     dataset_meta: str = ""
     eval_meta: str = ""
+    samples: tuple[str, ...] = ()
     class_names: str = ""
     num_classes: int = 0
+    image_depth: int = 0
     hold_out: float = 0.1
     resize: int = 0
     antialias: bool = True
@@ -62,6 +66,8 @@ class InputterConfig:
             ConfigError: names the field, what is expected and what was found.
         """
         prefix = "inputter."
-        require_at_least(0, self, prefix, "num_classes", "resize", "cache_gib", "threads")
+        require_at_least(
+            0, self, prefix, "num_classes", "image_depth", "resize", "cache_gib", "threads"
+        )
         require_at_least(1, self, prefix, "prefetch", "max_pixels")
         require(0 <= self.hold_out < 1, f"{prefix}hold_out", "within [0, 1)", self.hold_out)

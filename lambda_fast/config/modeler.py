@@ -24,15 +24,17 @@ class ModelerConfig:
         precision: of the computation; variables, statistics and loss stay float32. `auto` is
             bfloat16 on CPUs that have arithmetic for it (AMX, AVX512-BF16), elsewhere float32.
         optimizer: `momentum`, plain `sgd`, `adam`, `adamw` (Loshchilov and Hutter, 2017,
-            arXiv:1711.05101), `rmsprop`, `lars` (You et al., 2017, arXiv:1708.03888) or `lamb` (You
-            et al., 2019, arXiv:1904.00962).
-        momentum: of `momentum`, `rmsprop` and `lars`.
+            arXiv:1711.05101), `rmsprop`, `lars` (You et al., 2017, arXiv:1708.03888), `lamb` (You
+            et al., 2019, arXiv:1904.00962) or `muon` (Jordan et al., 2024).
+        momentum: of `momentum`, `rmsprop`, `lars` and `muon`.
         nesterov: looks ahead, with `momentum`.
         betas: of `adam`, `adamw` and `lamb`: how much of the mean and of the mean square of the
             gradients is kept.
         rho: of `rmsprop`: how much of the mean square of the gradients is kept.
         epsilon: added where `adam`, `adamw`, `rmsprop` and `lamb` divide.
         trust: of `lars`: a step's share of the norm of the weights, at a rate of 1.
+        dense_rate: of `muon`: the rate of matrices, relative to that of convolution kernels.
+        vector_rate: of `muon`, likewise of offsets and scales.
         learning_rate: its peak, at the end of the warm-up.
         min_learning_rate: `cosine` and `linear` end there.
         warmup_epochs: the rate rises linearly to the peak; may be a fraction.
@@ -45,9 +47,9 @@ class ModelerConfig:
             the factor of each `decay_epochs`.
         decay_epochs: for `step`, epochs after the warm-up from one fall to the next; `exponential`
             falls evenly over them.
-        weight_decay: times the weights, added to their gradients (L2); `adamw` and `lamb` instead
-            take it, times the learning rate, off the weights, and `lars` scales it with the
-            gradient.
+        weight_decay: times the weights, added to their gradients (L2); `adamw`, `lamb` and `muon`
+            instead take it, times the learning rate, off the weights (`muon` not off convolution
+            kernels, whose norms it sets), and `lars` scales it with the gradient.
         weight_decay_skip: variables without weight decay, and without `lars`'s scaling: patterns
             such as `*/bias` of their names (`fnmatch`). None: all that have one dimension.
         clip_norm: most that the norm of all gradients together may be (Pascanu et al., 2012,
@@ -69,6 +71,12 @@ class ModelerConfig:
             2019, arXiv:1905.04899); 0 is off.
         mix_probability: share of the images that are mixed.
         mix_switch: where `mixup` and `cutmix` are on, share of the mixed images with `cutmix`.
+        on_nonfinite: when loss or gradients are not finite: `stop`, with the variables as they
+            were before, or `skip` the step. Either way `<model_dir>/nonfinite.json` says where.
+        test_time_augmentation: eval and infer take the mean of the logits of the image alone
+            (`none`), of it and its mirror image (`flip`), or of these also shifted by a pixel to
+            two sides (`flip_shift`, six times the work). Figures with it and without it are of
+            different kinds; say which.
         sync_batch_norm: normalise with the statistics of all ranks' images, not of each rank's.
     """
 
@@ -79,13 +87,17 @@ class ModelerConfig:
     trainable_vars: tuple[str, ...] = ()
     skip_trainable_vars: tuple[str, ...] = ()
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    optimizer: Literal["momentum", "sgd", "adam", "adamw", "rmsprop", "lars", "lamb"] = "momentum"
+    optimizer: Literal["momentum", "sgd", "adam", "adamw", "rmsprop", "lars", "lamb", "muon"] = (
+        "momentum"
+    )
     momentum: float = 0.9
     nesterov: bool = True
     betas: tuple[float, float] = (0.9, 0.999)
     rho: float = 0.9
     epsilon: float = 1e-7
     trust: float = 0.001
+    dense_rate: float = 1.0
+    vector_rate: float = 1.0
     learning_rate: float = 0.1
     min_learning_rate: float = 0.0
     warmup_epochs: float = 0.0
@@ -104,6 +116,8 @@ class ModelerConfig:
     cutmix: float = 0.0
     mix_probability: float = 1.0
     mix_switch: float = 0.5
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    test_time_augmentation: Literal["none", "flip", "flip_shift"] = "none"
     sync_batch_norm: bool = False
 
     def check(self) -> None:
@@ -113,14 +127,15 @@ class ModelerConfig:
             ConfigError: names the field, what is expected and what was found.
         """
         prefix = "modeler."
-        require(
-            not self.sync_batch_norm,
-            f"{prefix}sync_batch_norm",
-            "false, because this version has no layers for it",
-            self.sync_batch_norm,
-        )
         require_choices(self, prefix)
-        for name in ("learning_rate", "epsilon", "trust", "decay_epochs"):
+        for name in (
+            "learning_rate",
+            "epsilon",
+            "trust",
+            "dense_rate",
+            "vector_rate",
+            "decay_epochs",
+        ):
             found = getattr(self, name)
             require(found > 0, f"{prefix}{name}", "above 0", found)
         for name in ("momentum", "rho", "ema", "label_smoothing"):

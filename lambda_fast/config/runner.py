@@ -15,11 +15,23 @@ class RunnerConfig:
         timeout: seconds within which the job ends when a rank has died, hangs or has failed.
         restarts: how often it then starts again from the last checkpoint, where this command has
             started the ranks.
+        summary_names: numbers that `train_summary` records, each entry one or several joined by
+            commas; none: all.
     """
 
     name: str = "runner"
     timeout: float = 60.0
     restarts: int = 0
+    summary_names: tuple[str, ...] = ()
+
+    def recorded(self) -> tuple[str, ...]:
+        """The names in `summary_names`, one by one."""
+        return tuple(
+            name.strip()
+            for entry in self.summary_names
+            for name in entry.split(",")
+            if name.strip()
+        )
 
     def check(self) -> None:
         """Refuses values that no run can use.

@@ -14,7 +14,7 @@ with seed 0 (family 26, 34 minutes at 1,490 images/s) and 92.95 % with seed 1 (`
 family 25, an hour at 840 images/s while nothing else runs).
 """
 
-from lambda_fast.augmenter.spec import AugmentSpec
+from lambda_fast.augmenter import cifar
 from lambda_fast.config import Config, InputterConfig, ModelerConfig
 from lambda_fast.data.cifar10 import MEAN_RGB, STD_RGB
 
@@ -26,15 +26,7 @@ def recipe() -> Config:
         epochs=60,
         batch_size_per_gpu=128,
         inputter=InputterConfig(dataset="cifar10"),
-        augmenter=AugmentSpec(
-            pad=4,
-            border="reflect",
-            crop="random",
-            flip=0.5,
-            normalize="channels",
-            mean=MEAN_RGB,
-            std=STD_RGB,
-        ),
+        augmenter=cifar.build(normalize="channels", mean=MEAN_RGB, std=STD_RGB),
         modeler=ModelerConfig(
             network="resnet32",
             precision="auto",

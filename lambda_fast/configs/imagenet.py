@@ -10,11 +10,8 @@ cosine and label smoothing (He et al., 2018, arXiv:1812.01187). No accuracy has 
 it yet.
 """
 
-from lambda_fast.augmenter.spec import AugmentSpec
+from lambda_fast.augmenter import resnet
 from lambda_fast.config import Config, InputterConfig, ModelerConfig
-
-MEAN_RGB = (123.675, 116.28, 103.53)
-STD_RGB = (58.395, 57.12, 57.375)
 
 
 def recipe() -> Config:
@@ -24,15 +21,7 @@ def recipe() -> Config:
         epochs=90,
         batch_size_per_gpu=256,
         inputter=InputterConfig(name="image_classification_csv_inputter", resize=256),
-        augmenter=AugmentSpec(
-            height=224,
-            width=224,
-            crop="random_resized",
-            flip=0.5,
-            normalize="channels",
-            mean=MEAN_RGB,
-            std=STD_RGB,
-        ),
+        augmenter=resnet.build(),
         modeler=ModelerConfig(
             network="resnet50",
             precision="auto",

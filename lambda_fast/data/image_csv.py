@@ -107,6 +107,38 @@ def read_into(
     return before + end
 
 
+def read_paths(file: Path) -> list[str]:
+    """The paths in the first column of a CSV, whatever stands in the others.
+
+    Args:
+        file: relative paths in it count from its folder, `~` is the home folder.
+
+    Raises:
+        DataError: names the file, and the line if there is one.
+    """
+    paths = []
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text, strict=True)
+            for row in reader:
+                first = row[0].strip() if row else ""
+                header = not paths and first.casefold() in PATH_WORDS
+                if not row or header:
+                    continue
+                if not first or "\0" in first:
+                    raise _bad_line(file, reader.line_num, f"a path, found {row[0]!r}.")
+                paths.append(str(file.parent.absolute() / Path(first).expanduser()))
+    except OSError as error:
+        raise unreadable(file, error, "Give a CSV whose first column is a path.") from error
+    except csv.Error as error:
+        raise _bad_line(file, reader.line_num, f"a CSV, found {error}.") from error
+    except UnicodeDecodeError as error:
+        raise _bad_line(file, _line_not_utf8(file), "text in UTF-8, found other bytes.") from error
+    if not paths:
+        raise DataError(f"[{file}] expected paths of images, found none.")
+    return paths
+
+
 def unreadable(file: Path, error: OSError, remedy: str) -> DataError:
     """The error of a file that cannot be opened or read."""
     found = error.strerror or str(error)

@@ -4,6 +4,7 @@ An inputter has no state. A batch is a function of (seed, epoch, step), so a run
 for the next step and gets what the first run would have got.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -41,6 +42,7 @@ class Inputter(Protocol):
         batch_size: images a batch.
         image_shape: (height, width, channels).
         class_names: by label.
+        paths: of the images' files by id; none where they are no files.
         spec: what of the recipe's augmenter is left for the step; none: all of it.
         facts: what a checkpoint's data set must have in common with this one.
     """
@@ -50,6 +52,7 @@ class Inputter(Protocol):
     batch_size: int
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
+    paths: Sequence[str] | None
     spec: AugmentSpec | None
     facts: dict[str, Any]
 

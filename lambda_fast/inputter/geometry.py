@@ -20,7 +20,7 @@ class Geometry:
     Attributes:
         height: of what is handed to the step, pixels; 0: as the images have it.
         width: likewise.
-        random: windows come from the dice of `crop="random_resized"`, anew each epoch.
+        random: windows come from the dice of the augmenter's crop, anew each epoch.
         short_side: the image's short side, resized to this many pixels, is what a centred window
             of height x width is cut from; 0: the largest window of that aspect.
         antialias: whether what shrinks is averaged.
@@ -87,18 +87,18 @@ def geometry(config: Config, mode: Mode) -> Geometry:
         ConfigError: a size that is missing.
     """
     spec, inputter = config.augmenter, config.inputter
-    resized_crop = spec.crop == "random_resized"
+    resized_crop = spec.crop in ("random_resized", "random_scaled")
     if resized_crop and not (spec.height and spec.width):
         raise ConfigError(
             "[inputter] expected augmenter.height and augmenter.width with "
-            f"augmenter.crop=random_resized, found {spec.height} and {spec.width}. Images differ "
+            f"augmenter.crop={spec.crop}, found {spec.height} and {spec.width}. Images differ "
             "in size: --set augmenter.height=224 --set augmenter.width=224"
         )
     random = mode == "train" and resized_crop
     left = spec if mode == "train" else spec.without_dice()
     if random:
         left = dataclasses.replace(spec, crop="center", pad=0)
-    # Other crops than random_resized are cut by the step, from squares of one size.
+    # Crops that do not resize are cut by the step, from squares of one size.
     height, width = (spec.height, spec.width) if resized_crop else (inputter.resize,) * 2
     return Geometry(
         height=height,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from lambda_fast import assembly
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.config import Config
 from lambda_fast.data.fetch import DataError
@@ -24,6 +25,7 @@ from lambda_fast.data.image_list import ImageList
 from lambda_fast.inputter import Batch, Mode
 from lambda_fast.inputter.batches import Batches, Faults
 from lambda_fast.inputter.device_pixels import DevicePixels, gpu
+from lambda_fast.inputter.expected import check_expected
 from lambda_fast.inputter.geometry import Geometry, geometry
 from lambda_fast.inputter.handover import to_tensor
 from lambda_fast.inputter.image_lists import image_list
@@ -81,6 +83,7 @@ class ImageClassificationCsvInputter:
         self.batch_size = order.batch_size
         self.image_shape = batches.shape
         self.class_names = images.class_names
+        self.paths = images.paths
         self.spec = left
         self.facts = {"inputter.images": images.digest()}
         self._labels = images.labels
@@ -182,6 +185,7 @@ class ImageClassificationCsvInputter:
         return sorted(faults)
 
 
+@assembly.part
 def build(
     config: Config, mode: Mode, rank: int = 0, ranks: int = 1
 ) -> ImageClassificationCsvInputter:
@@ -194,6 +198,7 @@ def build(
     """
     inputter = config.inputter
     images = image_list(config, mode)
+    check_expected(config, images.class_names, 3)
     order = Order(
         samples=len(images),
         batch_size=config.batch_size(mode),

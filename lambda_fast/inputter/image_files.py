@@ -30,7 +30,8 @@ def load_images(paths: Sequence[str], config: Config) -> np.ndarray:
     from lambda_fast.inputter.pixels import DecodedPixels  # DALI takes a second to import
 
     threads = config.inputter.threads or len(os.sched_getaffinity(0))
-    pixels = DecodedPixels(paths, _geometry(config), _TOGETHER, threads, config.inputter.max_pixels)
+    shown = eval_geometry(config)
+    pixels = DecodedPixels(paths, shown, _TOGETHER, threads, config.inputter.max_pixels)
     images = np.empty((len(paths), *pixels.shape), np.uint8)
     try:
         for first in range(0, len(paths), _TOGETHER):
@@ -46,8 +47,14 @@ def load_images(paths: Sequence[str], config: Config) -> np.ndarray:
     return images
 
 
-def _geometry(config: Config) -> Geometry:
-    """The recipe's; sets in memory say themselves how large their images are."""
+def eval_geometry(config: Config) -> Geometry:
+    """Which window of a file the recipe shows in evaluation, and at what size.
+
+    Sets in memory say themselves how large their images are.
+
+    Raises:
+        ConfigError: nothing says how large the images are.
+    """
     if config.inputter.name != "in_memory_inputter":
         return geometry(config, "infer")
     dataset = config.inputter.dataset

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from lambda_fast import assembly
 from lambda_fast.build import find
 from lambda_fast.config import Config
 from lambda_fast.inputter import Batch, Mode
+from lambda_fast.inputter.expected import check_expected
 from lambda_fast.inputter.handover import resident
 from lambda_fast.inputter.order import GoodOrder, Order
 
@@ -55,6 +57,7 @@ class InMemoryInputter:
         self.batch_size = order.batch_size
         self.image_shape = tuple(images.shape[1:])
         self.class_names = class_names
+        self.paths = None
         self.spec = None
         self.facts = dict(facts or {})
         self._images = resident(images)
@@ -81,15 +84,18 @@ def _gather(images: tf.Tensor, labels: tf.Tensor, ids: tf.Tensor) -> tuple[Any, 
     return tf.gather(images, ids), tf.gather(labels, ids), tf.identity(ids)
 
 
+@assembly.part
 def build(config: Config, mode: Mode, rank: int = 0, ranks: int = 1) -> InMemoryInputter:
     """Loads the recipe's data set into memory.
 
     Raises:
-        ConfigError: an unknown data set, or fewer images than one global batch.
+        ConfigError: an unknown data set, one of other classes than the config says, or fewer
+            images than one global batch.
         DataError: the data cannot be had, or are not what they should be.
     """
     load = find("data", config.inputter.dataset, "load")
     data = load("train" if mode == "train" else "eval", config.inputter.data_dir)
+    check_expected(config, data.class_names, data.images.shape[-1])
     order = Order(
         samples=len(data.images),
         batch_size=config.batch_size(mode),

@@ -11,23 +11,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lambda_fast import checkpoint, native
+from lambda_fast import assembly, checkpoint, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
-from lambda_fast.build import find
+from lambda_fast.build import find, first_weights_of
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Batch, Inputter, Mode
 from lambda_fast.modeler import pretrained
 from lambda_fast.modeler.accumulation import accumulated
 from lambda_fast.modeler.averages import Averages, to_evaluate
 from lambda_fast.modeler.clipping import clipped
+from lambda_fast.modeler.evaluated import evaluated
 from lambda_fast.modeler.freezing import freeze
 from lambda_fast.modeler.mixing import mixed, mixes
+from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
 from lambda_fast.modeler.optimizers import decays_by_itself, optimizer_of
 from lambda_fast.modeler.schedule import Schedule
+from lambda_fast.modeler.views import logits_of
 from lambda_fast.modeler.weight_decay import decaying_of, with_l2
 from lambda_fast.network.layers import has_fast_bfloat16, has_native_kernels
+from lambda_fast.network.synchronize import synchronize
 from lambda_fast.runner.collective import all_reduce
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -73,6 +77,8 @@ class ImageClassificationModeler:
         if mode == "train":  # and what could be trained but not evaluated
             _augmented_shape(self.spec.without_dice(), inputter.image_shape)
         self.model = model or _network(config, len(inputter.class_names), shape)
+        if config.modeler.sync_batch_norm:
+            synchronize(self.model)
         self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None
         self.averages = None
@@ -83,6 +89,7 @@ class ImageClassificationModeler:
             self.schedule = Schedule(
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
+            self._set_first_weights(inputter)
             self.split = freeze(self.model, modeler)
             self.learning = self.split.learning
             self._decaying = decaying_of(modeler, self.learning, self.model)
@@ -92,6 +99,21 @@ class ImageClassificationModeler:
                 self.averages = Averages(self.model, twin, modeler.ema)
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
+            self.guard = NonfiniteGuard(
+                list(self.variables().values()), self.optimizer.iterations, modeler.on_nonfinite
+            )
+
+    def _set_first_weights(self, inputter: Inputter) -> None:
+        """Lets the network's module choose first weights by images, where it wants to.
+
+        They are those of the first step, without dice. Ranks take the weights of rank 0 later, and
+        whatever is restored replaces them.
+        """
+        choose = first_weights_of(self.config.modeler.network)
+        if choose is not None:
+            batch, spec = inputter.batch(0, 0), self.spec.without_dice()
+            images = augment(batch.images, batch.sample_ids, self.config.seed, batch.epoch, spec)
+            choose(self.model, images.numpy())
 
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
         """A modeler of another mode that shares the network, or that of the averages."""
@@ -113,18 +135,17 @@ class ImageClassificationModeler:
 
         Returns:
             train: `loss`, `accuracy`, `learning_rate` (float32 scalars) and `grads`, a list.
-            eval: `loss`, `accuracy`, sums over the images that count.
+            eval: `loss`, `accuracy` and, with more than five classes, `top_5_accuracy`: sums over
+                the images that count; `classes` int32 [batch].
             infer: `classes` int32 [batch], `probabilities` float32 [batch, classes].
         """
         if self.mode == "train":
             return self._train_outputs(images, labels)
-        logits = tf.cast(self.model(images, training=False), tf.float32)
+        logits = logits_of(self.model, images, self.config.modeler.test_time_augmentation)
         if self.mode == "infer":
             classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
             return {"classes": classes, "probabilities": tf.nn.softmax(logits)}
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        correct = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
-        return {"loss": tf.reduce_sum(losses * mask), "accuracy": tf.reduce_sum(correct * mask)}
+        return evaluated(logits, labels, mask)
 
     def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         count = self.config.modeler.accumulate
@@ -191,15 +212,23 @@ class ImageClassificationModeler:
     def _train_program(
         self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        config = self.config
-        augmented = self._augment(images, sample_ids, epoch)
-        if mixes(config.modeler):
-            classes = self.model.output_shape[-1]
-            augmented, labels = mixed(
-                augmented, labels, classes, sample_ids, epoch, config.seed, config.modeler
-            )
-        outputs = self.reduce(self.model_fn(augmented, labels, None))
-        return outputs | self.apply(outputs.pop("grads"), outputs["learning_rate"])
+        before = self.guard.before()
+        inputs = self.training_inputs(images, labels, sample_ids, epoch)
+        outputs = self.reduce(self.model_fn(*inputs, None))
+        grads = outputs.pop("grads")
+        found = self.apply(grads, outputs["learning_rate"])
+        self.guard.settle(before, outputs["loss"], grads)
+        return outputs | found
+
+    def training_inputs(
+        self, images: tf.Tensor, labels: tf.Tensor, sample_ids: tf.Tensor, epoch: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """A step's images and labels as `model_fn` takes them in train mode."""
+        config, augmented = self.config, self._augment(images, sample_ids, epoch)
+        if not mixes(config.modeler):
+            return augmented, labels
+        classes = self.model.output_shape[-1]
+        return mixed(augmented, labels, classes, sample_ids, epoch, config.seed, config.modeler)
 
     @tf.function(jit_compile=True)
     def _forward_program(
@@ -273,7 +302,7 @@ class ImageClassificationModeler:
                 config.batch_size("train") * config.gpu_count
             ),
             "modeler.optimizer": config.modeler.optimizer,
-            "modeler.ema > 0": config.modeler.ema > 0,
+            "modeler.ema": "on" if config.modeler.ema > 0 else "off",
             **self._data_facts,
             **self.image_facts(),
         }
@@ -347,10 +376,18 @@ def _network(config: Config, num_classes: int, image_shape: tuple[int, int, int]
         keras.config.set_dtype_policy(POLICIES[config.modeler.precision])
         keras.utils.set_random_seed(config.seed % 2**32)
         return net(num_classes, image_shape)
+    except ConfigError:
+        raise
+    except ValueError as error:  # a layer's, or a Keras network's, which is made for larger images
+        raise ConfigError(
+            f"[network] expected images that {config.modeler.network} takes, found "
+            f"{image_shape}: {' '.join(str(error).split())}"
+        ) from error
     finally:
         keras.config.set_dtype_policy(policy)
 
 
+@assembly.part
 def build(config: Config, inputter: Inputter, mode: Mode) -> ImageClassificationModeler:
     """The modeler of a run.
 

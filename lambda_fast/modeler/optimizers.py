@@ -7,6 +7,7 @@ from keras.optimizers import SGD, Adam, AdamW, Lamb, RMSprop
 
 from lambda_fast.config import ModelerConfig
 from lambda_fast.modeler.lars import Lars
+from lambda_fast.modeler.muon import Muon
 
 
 def optimizer_of(
@@ -28,7 +29,7 @@ def optimizer_of(
 
 def decays_by_itself(config: ModelerConfig) -> bool:
     """Whether the optimizer sees to the weight decay, instead of L2 in the gradients."""
-    return config.optimizer in ("adamw", "lamb", "lars")
+    return config.optimizer in ("adamw", "lamb", "lars", "muon")
 
 
 def _made(config: ModelerConfig) -> keras.Optimizer:
@@ -49,6 +50,14 @@ def _made(config: ModelerConfig) -> keras.Optimizer:
         case "lars":
             return Lars(
                 momentum=config.momentum, decay=config.weight_decay, trust=config.trust, **shared
+            )
+        case "muon":
+            return Muon(
+                momentum=config.momentum,
+                decay=config.weight_decay,
+                dense_rate=config.dense_rate,
+                vector_rate=config.vector_rate,
+                **shared,
             )
         case "rmsprop":
             options = {"rho": config.rho, "momentum": config.momentum, "epsilon": config.epsilon}

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import importlib
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,8 @@ from typing import Any
 from lambda_fast.errors import UserError
 
 _FOLDER = Path(__file__).parent
-_REBUILD = "Build it for this environment: pip install --force-reinstall --no-deps -e ."
+REBUILD = "pip install --force-reinstall --no-deps -e ."
+_REBUILD = f"Build it for this environment: {REBUILD}"
 
 
 class NativeLibraryError(UserError, ImportError):
@@ -76,7 +78,27 @@ def check_tensorflow(built: str, found: str) -> None:
     if built.split(".")[:2] != found.split(".")[:2]:
         raise NativeLibraryError(
             f"[lambda_fast.native] expected TensorFlow {'.'.join(built.split('.')[:2])}, for which "
-            f"the native library was built; found {found}. Install tensorflow=={built}, or rebuild."
+            f"the native library was built; found {found}. pip install tensorflow=={built}, or: "
+            f"{_REBUILD}"
+        )
+
+
+def check_abi(built: str, flags: Sequence[str]) -> None:
+    """Refuses a TensorFlow whose C++ strings are not those of the native library.
+
+    Args:
+        built: the flag that stands for the library's, `-D_GLIBCXX_USE_CXX11_ABI=…`.
+        flags: that TensorFlow was compiled with.
+
+    Raises:
+        NativeLibraryError: names both.
+    """
+    name = built.partition("=")[0]
+    found = next((flag for flag in flags if flag.startswith(name)), f"no {name}")
+    if found != built:
+        raise NativeLibraryError(
+            f"[lambda_fast.native] expected a TensorFlow compiled with {built}, as the native "
+            f"library was; found {found}. {_REBUILD}"
         )
 
 
@@ -84,8 +106,8 @@ def check_tensorflow(built: str, found: str) -> None:
 def ops() -> Any:
     """The module of TensorFlow ops: `ops().lambda_fast_augment(...)`.
 
-    The version is checked before the library is opened, because a TensorFlow of another ABI would
-    fail with an undefined symbol or not at all.
+    Version and ABI are checked before the library is opened, because it would fail with an
+    undefined symbol or not at all.
 
     Raises:
         NativeLibraryError: not built, built for another TensorFlow or without CUDA for a GPU that
@@ -101,6 +123,7 @@ def ops() -> Any:
     check_tensorflow(built["tensorflow"], found)
     import tensorflow as tf
 
+    check_abi(built["abi"], tf.sysconfig.get_compile_flags())
     if tf.config.list_physical_devices("GPU") and not built["cuda"]:
         raise NativeLibraryError(
             "[lambda_fast.native] expected a build with CUDA, because TensorFlow sees a GPU; found "

@@ -10,20 +10,42 @@ so checkpoints and pretrained weights move between them.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lambda_fast import native
+from lambda_fast.network.rank_statistics import moments
 
 Padding = Literal["same", "valid"] | int
 
 
-@functools.cache
+_tensorflow_alone = contextvars.ContextVar("tensorflow_alone", default=False)
+
+
+@contextlib.contextmanager
+def tensorflow_alone() -> Iterator[None]:
+    """What is traced inside has TensorFlow's own ops alone, and so runs without this library."""
+    token = _tensorflow_alone.set(True)
+    try:
+        yield
+    finally:
+        _tensorflow_alone.reset(token)
+
+
 def has_native_kernels() -> bool:
     """Whether these layers call the native kernels here."""
+    return _kernels_fit() and not _tensorflow_alone.get()
+
+
+@functools.cache
+def _kernels_fit() -> bool:
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     return not on_gpu and bool(native.core().build_info()["convolution"])
 
@@ -42,49 +64,59 @@ def _require_whole(layer: str, least: int, **numbers: Any) -> None:
             )
 
 
-def _require_window(layer: str, size: int, shape: tuple[int | None, ...], pads: Any) -> None:
-    """Refuses images that are smaller than the window, padding included."""
+def _require_window(
+    layer: str, window: tuple[int, int], shape: tuple[int | None, ...], pads: Any
+) -> None:
+    """Refuses images that are smaller than the window, padding included.
+
+    `pads(extent, size)` gives the zeros before and after an axis.
+    """
     if len(shape) != 4 or None in shape[1:]:
         raise ValueError(
             f"[{layer}] expected images [batch, height, width, channels] of a known size, found "
             f"{tuple(shape)}"
         )
-    if any(extent + sum(pads(extent)) < size for extent in shape[1:3]):
+    axes = zip(shape[1:3], window, strict=True)
+    if any(extent + sum(pads(extent, size)) < size for extent, size in axes):
         raise ValueError(
-            f"[{layer}] expected images of at least {size} x {size} pixels, padding included, "
-            f"found {tuple(shape)}"
+            f"[{layer}] expected images of at least {window[0]} x {window[1]} pixels, padding "
+            f"included, found {tuple(shape)}"
         )
 
 
 @keras.saving.register_keras_serializable("lambda_fast")
 class Conv2D(keras.layers.Layer):
-    """A convolution of NHWC images without bias (normalisation follows it).
+    """A convolution of NHWC images.
 
     Args:
         filters: output channels.
-        kernel_size: height and width of the kernel.
+        kernel_size: height and width of the kernel: one number, or two.
         strides: down and across.
         padding: `same` and `valid` as in Keras, or the number of zero pixels on every side.
         kernel_initializer: as in Keras.
+        use_bias: adds a number to each output channel; normalisation would take it off again.
 
     Call with float32 or bfloat16 [batch, height, width, channels]; returns the compute dtype.
-    The kernel [kernel_size, kernel_size, channels, filters] and its gradient are float32.
+    The kernel [height, width, channels, filters] and its gradient are float32.
     """
 
     def __init__(
         self,
         filters: int,
-        kernel_size: int,
+        kernel_size: int | tuple[int, int],
         strides: int = 1,
         padding: Padding = "same",
         kernel_initializer: Any = "he_normal",
+        use_bias: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
-        self.padding = padding
+        size = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+        self.filters, self.kernel_size, self.strides = filters, size, strides
+        self.padding, self.use_bias = padding, use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        _require_whole("Conv2D", 1, filters=filters, kernel_size=kernel_size, strides=strides)
+        for extent in size:
+            _require_whole("Conv2D", 1, filters=filters, kernel_size=extent, strides=strides)
         if padding not in ("same", "valid") and not (isinstance(padding, int) and padding >= 0):
             raise ValueError(
                 "[Conv2D] expected padding 'same', 'valid' or a number of pixels, found "
@@ -92,20 +124,27 @@ class Conv2D(keras.layers.Layer):
             )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the kernel."""
+        """Makes the kernel and, or not, the bias."""
         _require_window("Conv2D", self.kernel_size, input_shape, self._pads)
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
+            shape=(*self.kernel_size, input_shape[-1], self.filters),
             initializer=self.kernel_initializer,
             dtype="float32",
             autocast=False,  # rounded where it is used, together with its change of layout
         )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros", dtype="float32"
+            )
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Convolves."""
-        x = tf.cast(x, self.compute_dtype)
-        rows, columns = (self._pads(extent) for extent in x.shape[1:3])
+        y = self._convolve(tf.cast(x, self.compute_dtype))
+        return y + tf.cast(self.bias, y.dtype) if self.use_bias else y
+
+    def _convolve(self, x: tf.Tensor) -> tf.Tensor:
+        rows, columns = map(self._pads, x.shape[1:3], self.kernel_size)
         fits = x.dtype == tf.float32 or (x.dtype == tf.bfloat16 and has_fast_bfloat16())
         if has_native_kernels() and fits:
             return native.ops().lambda_fast_conv2d(
@@ -120,17 +159,17 @@ class Conv2D(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Of [batch, height, width, channels]."""
         sizes = [
-            (extent + sum(self._pads(extent)) - self.kernel_size) // self.strides + 1
-            for extent in input_shape[1:3]
+            (extent + sum(self._pads(extent, size)) - size) // self.strides + 1
+            for extent, size in zip(input_shape[1:3], self.kernel_size, strict=True)
         ]
         return (input_shape[0], *sizes, self.filters)
 
-    def _pads(self, extent: int) -> tuple[int, int]:
+    def _pads(self, extent: int, size: int) -> tuple[int, int]:
         """Zero pixels before and after an axis."""
         if self.padding == "valid":
             return 0, 0
         if self.padding == "same":
-            missing = self.kernel_size - (extent % self.strides or self.strides)
+            missing = size - (extent % self.strides or self.strides)
             return max(0, missing) // 2, max(0, missing) - max(0, missing) // 2
         return self.padding, self.padding
 
@@ -142,6 +181,7 @@ class Conv2D(keras.layers.Layer):
             "strides": self.strides,
             "padding": self.padding,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "use_bias": self.use_bias,
         }
 
 
@@ -157,10 +197,17 @@ class BatchNormalization(keras.layers.Layer):
         momentum: of the moving statistics.
         epsilon: added to the variance.
         gamma_initializer: of the scale.
+        scale: whether there is a scale; without it, it is 1.
+
+    Attributes:
+        synchronized: in training, the batch is that of all ranks together; TensorFlow's own ops
+            then. A matter of the run, which neither a config nor a checkpoint of the layer holds.
 
     Call with `x` and, or not, a residual of the same shape and dtype, [..., channels]; returns the
     layer's compute dtype. Variables and statistics are float32.
     """
+
+    synchronized = False
 
     def __init__(
         self,
@@ -168,10 +215,11 @@ class BatchNormalization(keras.layers.Layer):
         momentum: float = 0.9,
         epsilon: float = 1e-5,
         gamma_initializer: Any = "ones",
+        scale: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.relu, self.momentum, self.epsilon = relu, momentum, epsilon
+        self.relu, self.momentum, self.epsilon, self.scale = relu, momentum, epsilon, scale
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
     def build(
@@ -196,7 +244,10 @@ class BatchNormalization(keras.layers.Layer):
                 autocast=False,
             )
 
-        self.gamma = weight("gamma", self.gamma_initializer, True)
+        if self.scale:
+            self.gamma = weight("gamma", self.gamma_initializer, True)
+        else:
+            self.gamma = np.ones(x_shape[-1:], np.float32)
         self.beta = weight("beta", "zeros", True)
         self.moving_mean = weight("moving_mean", "zeros", False)
         self.moving_variance = weight("moving_variance", "ones", False)
@@ -225,6 +276,11 @@ class BatchNormalization(keras.layers.Layer):
     def _normalise_batch(
         self, x: tf.Tensor, residuals: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        if self.synchronized:
+            wide = tf.cast(x, tf.float32)  # once, so that its gradients are added before rounding
+            mean, variance = moments(wide, self.moving_mean.value)
+            y = self._finish(self._scaled(wide, mean, variance), residuals, x.dtype)
+            return y, mean, variance
         if self._fits(x):
             return native.ops().lambda_fast_batch_norm(
                 x, self.gamma, self.beta, residuals, self.epsilon, self.relu
@@ -269,6 +325,7 @@ class BatchNormalization(keras.layers.Layer):
             "momentum": self.momentum,
             "epsilon": self.epsilon,
             "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
+            "scale": self.scale,
         }
 
 
@@ -295,15 +352,28 @@ class MaxPooling2D(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Checks the images' size."""
-        pads = (self.padding, self.padding)
-        _require_window("MaxPooling2D", self.pool_size, input_shape, lambda _: pads)
+        pads, window = (self.padding,) * 2, (self.pool_size,) * 2
+        _require_window("MaxPooling2D", window, input_shape, lambda *_: pads)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[batch, height, width, channels] to [batch, out_height, out_width, channels]."""
+        if self.padding == 0 and self.pool_size == self.strides:
+            return self._of_tiles(x)
         if self.padding:  # XLA takes no explicit padding here
             pads = (self.padding, self.padding)
             x = tf.pad(x, [(0, 0), pads, pads, (0, 0)], constant_values=x.dtype.min)
         return tf.nn.max_pool2d(x, self.pool_size, self.strides, "VALID")
+
+    def _of_tiles(self, x: tf.Tensor) -> tf.Tensor:
+        """Of windows that do not overlap, without XLA's windows, whose gradient is slow on CPUs.
+
+        Equal greatest values share the gradient.
+        """
+        size = self.pool_size
+        rows, columns = (extent // size for extent in x.shape[1:3])
+        whole = x[:, : rows * size, : columns * size]
+        tiles = tf.reshape(whole, (-1, rows, size, columns, size, x.shape[-1]))
+        return tf.reduce_max(tiles, axis=(2, 4))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Of [batch, height, width, channels]."""

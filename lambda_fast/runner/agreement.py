@@ -45,7 +45,7 @@ def agree(own: dict[str, str], rank: int, ranks: int) -> None:
     Raises:
         AgreementError: names the first field that differs, its values and ranks, on all ranks.
     """
-    everyone = [_from(root, own if rank == root else None) for root in range(ranks)]
+    everyone = [from_rank(root, own if rank == root else None) for root in range(ranks)]
     for name in dict.fromkeys(name for each in everyone for name in each):
         values: dict[str, list[int]] = {}
         for number, each in enumerate(everyone):
@@ -61,8 +61,8 @@ def agree(own: dict[str, str], rank: int, ranks: int) -> None:
             )
 
 
-def _from(root: int, value: dict[str, str] | None) -> dict[str, str]:
-    """The root's facts, on every rank."""
+def from_rank(root: int, value: dict[str, Any] | None) -> dict[str, Any]:
+    """What the root tells, on every rank: values that JSON has. All ranks must call it."""
     core = native.core()
     content = np.frombuffer(json.dumps(value or {}).encode(), np.uint8).copy()
     size = np.array([len(content)], np.int64)

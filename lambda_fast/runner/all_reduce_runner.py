@@ -1,8 +1,8 @@
 """The all-reduce runner: every rank drives one device with its own copy of the variables.
 
 The gradients of all ranks are averaged inside the compiled step; there is no server and no central
-copy. Rank 0 restores and hands its variables to the others before the first step; it alone talks,
-evaluates and writes, while the others wait in their next step's collective.
+copy. Rank 0 restores and hands its variables to the others before the first step; it alone talks
+and writes, while the others wait in their next step's collective. All of them evaluate.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from lambda_fast import native
+from lambda_fast import assembly, native
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config, ConfigError
 from lambda_fast.inputter import Inputter
 from lambda_fast.runner import agreement
+from lambda_fast.runner.callbacks import callbacks_of
 from lambda_fast.runner.joining import beat
 from lambda_fast.runner.runner import Runner
+
+EVERYWHERE = ("train_eval",)  # callbacks that all ranks have, because they work together in them
 
 
 class AllReduceRunner(Runner):
@@ -29,7 +32,7 @@ class AllReduceRunner(Runner):
         config: the run.
         inputter: of this rank's training images.
         modeler: in train mode.
-        callbacks: rank 0's; the other ranks have none.
+        callbacks: on rank 0 all; on the others those of `EVERYWHERE`.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ def _tell(run: Run) -> Any:
     return tell
 
 
+@assembly.runner
 def build(config: Config) -> AllReduceRunner:
     """The runner of this rank.
 
@@ -116,8 +120,7 @@ def build(config: Config) -> AllReduceRunner:
     build_inputter = find("inputter", config.inputter.name)
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
-    names = sorted(config.callback.names, key=lambda name: name != "train_basic")
-    callbacks = [find("callback", name)(config) for name in names] if rank == 0 else []
+    callbacks = callbacks_of(config, "train", None if rank == 0 else EVERYWHERE)
     inputter = build_inputter(config, "train", rank, ranks)
     modeler = build_modeler(config, inputter, "train")
     return AllReduceRunner(modeler.config, inputter, modeler, callbacks)

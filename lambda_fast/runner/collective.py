@@ -94,11 +94,12 @@ def _library(variable: str, package: str, prefix: str) -> str:
         ) from error
 
 
-def join(gpu: bool = False) -> World:
+def join(gpu: bool = False, timeout: float = 60.0) -> World:
     """Joins the ranks that mpiexec or srun started; alone, it stays a world of one without MPI.
 
     Args:
         gpu: the ranks compute on a GPU each, so that tensors travel through NCCL.
+        timeout: seconds that NCCL has to start.
 
     Returns:
         The world; the same one when called again.
@@ -110,7 +111,7 @@ def join(gpu: bool = False) -> World:
     if world().ranks > 1 or not launched():
         return world()
     try:
-        native.core().join_world(mpi_library(), nccl_library() if gpu else "")
+        native.core().join_world(mpi_library(), nccl_library() if gpu else "", timeout)
     except RuntimeError as error:
         raise CollectiveError(str(error)) from error
     if world().ranks == 1:

@@ -1,8 +1,11 @@
-"""evaluate: one pass over an evaluation set, every image counted once."""
+"""evaluate: one pass of all ranks over an evaluation set, every image counted once."""
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from lambda_fast import native
 from lambda_fast.data.fetch import DataError
 from lambda_fast.inputter import Inputter
 
@@ -23,7 +26,14 @@ class Evaluation:
 
 
 def evaluate(inputter: Inputter, modeler: Any) -> Evaluation:
-    """Runs a modeler in eval mode over its inputter's images.
+    """Runs a modeler in eval mode over its inputter's images. All ranks must call it.
+
+    Args:
+        inputter: of this rank's share of the images.
+        modeler: in eval mode.
+
+    Returns:
+        The means over all ranks' images, on every rank.
 
     Raises:
         DataError: none of them can be used.
@@ -32,12 +42,23 @@ def evaluate(inputter: Inputter, modeler: Any) -> Evaluation:
     images = 0
     for step in range(inputter.steps_per_epoch):
         batch = inputter.batch(0, step)
-        outputs.append(modeler.forward_step(batch))
+        if batch.count > 0:  # the last ranks of the last step may have none
+            outputs.append(modeler.forward_step(batch))
         images += batch.count
+    own = [images, *(sum(float(each[name]) for each in outputs) for name in ("loss", "accuracy"))]
+    images, loss, correct = _over_ranks(own)
     if images == 0:
         raise DataError(
             f"[evaluate] expected an image that can be used, found none among {inputter.samples}"
         )
-    loss = sum(float(output["loss"]) for output in outputs)
-    correct = sum(float(output["accuracy"]) for output in outputs)
-    return Evaluation(loss / images, correct / images, images)
+    return Evaluation(loss / images, correct / images, int(images))
+
+
+def _over_ranks(own: list[float]) -> list[float]:
+    """The sums over all ranks, in double and in the order of the ranks."""
+    core = native.core()
+    everyone = []
+    for root in range(core.world()["ranks"]):
+        everyone.append(np.array(own, np.float64))
+        core.broadcast([everyone[-1]], root)
+    return np.sum(everyone, axis=0).tolist()

@@ -49,7 +49,7 @@ def as_rank(config: Config, world: World, body: Callable[[Config], int]) -> int:
             _line = Beat(os.environ[WATCH], os.environ.get(TOKEN, ""), world.rank)
         config = fitted(config, world)
         take_devices(world, launched)
-        joined = collective.join(gpu=gpus_present() > 0)
+        joined = collective.join(gpus_present() > 0, config.runner.timeout)
         if (joined.rank, joined.ranks) != (world.rank, world.ranks):
             raise ConfigError(
                 f"[mpi] expected rank {world.rank} of {world.ranks}, found {joined.rank} of "

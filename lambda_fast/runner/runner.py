@@ -20,11 +20,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from lambda_fast import assembly
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.inputter import Inputter
 from lambda_fast.runner import first_weights
+from lambda_fast.runner.callbacks import callbacks_of
+from lambda_fast.runner.nonfinite import Nonfinite
 
 
 class Runner:
@@ -40,7 +43,7 @@ class Runner:
     def __init__(
         self, config: Config, inputter: Inputter, modeler: Any, callbacks: Sequence[Callback]
     ) -> None:
-        self._callbacks = callbacks
+        self._callbacks = [Nonfinite(), *callbacks]
         self._run = Run(
             config=config,
             inputter=inputter,
@@ -88,7 +91,7 @@ class Runner:
         run.step += 1
         seconds = time.perf_counter() - begin
         images = batch.count * run.config.gpu_count
-        report = StepReport(run.step, epoch, outputs, images, seconds, waited)
+        report = StepReport(run.step, epoch, outputs, images, seconds, waited, batch)
         for callback in self._callbacks:
             callback.after_step(run, report)
 
@@ -125,6 +128,7 @@ def total_steps(config: Config, inputter: Inputter) -> int:
     return steps if config.max_step is None else min(steps, config.max_step)
 
 
+@assembly.runner
 def build(config: Config) -> Runner:
     """The runner of a recipe, with its inputter, modeler and callbacks.
 
@@ -136,9 +140,7 @@ def build(config: Config) -> Runner:
     build_inputter = find("inputter", config.inputter.name)
     build_modeler = find("modeler", config.modeler.name)
     find("network", config.modeler.network, "net")
-    # train_basic restores; whoever else looks at the step in before_run comes after it.
-    names = sorted(config.callback.names, key=lambda name: name != "train_basic")
-    callbacks = [find("callback", name)(config) for name in names]
+    callbacks = callbacks_of(config, "train")
     inputter = build_inputter(config, "train")
     modeler = build_modeler(config, inputter, "train")
     return Runner(modeler.config, inputter, modeler, callbacks)

@@ -10,12 +10,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tensorflow import make_ndarray
 
 from lambda_fast import callback
 from lambda_fast.build import find
 from lambda_fast.callback import Run, StepReport
 from lambda_fast.callback import train_speed as train_speed_module
+from lambda_fast.config import ConfigError
 from lambda_fast.overrides import apply
+from lambda_fast.runner.callbacks import callbacks_of
+from lambda_fast.runner.forward_runner import ForwardRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +92,43 @@ def test_speed_leaves_out_compiling_warming_up_and_pauses(run, monkeypatch):
     assert run.metrics["mean_input_wait"] == pytest.approx(0.9 / 6.0)
 
 
+def recorded(folder):
+    """TensorBoard's names, and the last value of each."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    tags = events.Tags()["tensors"]
+    return {tag: float(make_ndarray(events.Tensors(tag)[-1].tensor_proto)) for tag in tags}
+
+
+def test_summary_names_choose_what_is_recorded(run):
+    for names, expected in (
+        (
+            ["runner.summary_names=('loss,accuracy', 'learning_rate')"],
+            "loss accuracy learning_rate",
+        ),
+        ([], "input_wait learning_rate"),
+    ):
+        config = apply(run.config, names)
+        one = find("callback", "train_summary")(config)
+        run.model_dir = run.model_dir / str(len(names))
+        run.model_dir.mkdir()
+        one.before_run(run)
+        run.metrics["input_wait"] = 0.5
+        run.step = 9
+        step(run, [one], loss=1.25)
+        one.close()
+        found = recorded(run.model_dir / "summaries")
+        assert set(found) == set(expected.split())
+        assert found["learning_rate"] == pytest.approx(0.1)
+        assert found.get("loss", 1.25) == 1.25
+    one = find("callback", "train_summary")(apply(run.config, ["runner.summary_names=los"]))
+    run.step = 9
+    with pytest.raises(ConfigError, match=r"summary_names to be among .*; found 'los'"):
+        step(run, [one])
+
+
 def test_metrics_of_steps_after_the_checkpoint_are_dropped(run):
     lines = ['{"step": 4, "loss": 1}', '{"step": 8, "loss": 1}', '{"step": 12, "lo']
     (run.model_dir / "metrics.jsonl").write_text("\n".join(lines))
@@ -150,3 +191,17 @@ def test_without_a_terminal_there_are_plain_lines(run, capsys):
     assert expected in lines
     assert "[a] bracketed" in lines
     assert not any("\x1b" in line for line in lines)
+
+
+def test_callbacks_are_those_of_the_mode(run):
+    config = apply(run.config, ["callback.eval_names=eval_loss,eval_basic"])
+    found = [type(one).__name__ for one in callbacks_of(config, "eval")]
+    assert found == ["EvalBasic", "EvalLoss"]  # what restores goes first
+    with pytest.raises(ConfigError, match=r"one of eval_accuracy, eval_basic.*; found 'train_los"):
+        callbacks_of(apply(run.config, ["callback.eval_names=train_loss"]), "eval")
+
+
+def test_nothing_runs_forward_unless_a_callback_restores(run):
+    with pytest.raises(ConfigError, match="expected one that restores the checkpoint"):
+        ForwardRunner(run, [find("callback", "eval_loss")(run.config)]).run()
+    assert run.step == 0

@@ -36,6 +36,12 @@ def test_case(case):
     assert run(PROGRAM, case, 3) == ["right"] * 3
 
 
+def test_over_mpi_they_are_told_what_differs():
+    said = run(PROGRAM, "mismatch", 3, **OVER_MPI)
+    expected = "[all_reduce] expected the same total size on all 3 ranks, found 1000 to 1001"
+    assert all(expected in entry for entry in said), said
+
+
 def test_ranks_that_sum_different_things_are_told():
     said = run(PROGRAM, "mismatch", 3)
     assert all("[all_reduce] expected" in entry for entry in said), said

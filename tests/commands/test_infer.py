@@ -1,64 +1,23 @@
 """infer: what a checkpoint says of image files, and one line for whatever is wrong with them."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_run
+from command_line import refused, run
 from PIL import Image
 
 from lambda_fast import checkpoint, infer, picture
 from lambda_fast.build import recipe
+from lambda_fast.callback import infer_display_image_classification as display
 from lambda_fast.data.cifar10 import CLASS_NAMES
 from lambda_fast.data.fetch import DataError
+from lambda_fast.data.samples import sample_paths
 from lambda_fast.inputter.image_files import load_images
-
-ROOT = Path(__file__).resolve().parents[2]
-# A test that imports TensorFlow before has its log level in the environment.
-CLEAN = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-SETTINGS = ["epochs=3", "batch_size_per_gpu=16", "modeler.warmup_epochs=0.5"]
-
-
-def run(which, folder, *arguments, settings=()):
-    settings = [f for s in (*SETTINGS, *settings, f"model_dir={folder}") for f in ("--set", s)]
-    command = [sys.executable, ROOT / "tests" / "tiny_run.py", which, "--config", "cifar10"]
-    return subprocess.run(
-        [*command, *settings, *map(str, arguments)],
-        cwd=ROOT,
-        env=CLEAN | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def refused(done, message):
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    done = run("train", folder, settings=["callback.save_checkpoints_steps=100"])
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """The evaluation images as files."""
-    folder = tmp_path_factory.mktemp("images")
-    for index, image in enumerate(tiny_run.tiny_load("eval").images):
-        Image.fromarray(image).save(folder / f"{index:02d}.png")
-    return folder
+from lambda_fast.prediction import Prediction
 
 
 def altered(trained, folder, **facts):
@@ -79,20 +38,41 @@ def test_a_checkpoint_stores_its_classes(trained):
 
 
 def test_a_folder_is_predicted_as_eval_does(trained, images):
-    assert run("eval", trained).returncode == 0
-    expected = json.loads((trained / "eval.json").read_text())
+    evaluated = run("eval", trained, "--json")
+    assert evaluated.returncode == 0 and evaluated.stderr == ""
+    expected = json.loads(evaluated.stdout)
+    assert expected == json.loads((trained / "eval.json").read_text())
     done = run("infer", trained, "--samples", images, "--json")
     assert done.returncode == 0 and done.stderr == ""
     found = json.loads(done.stdout)
     assert [Path(one["path"]).name for one in found] == [f"{i:02d}.png" for i in range(43)]
     labels = tiny_run.tiny_load("eval").labels
-    right = [one["classes"][0]["label"] == label for one, label in zip(found, labels, strict=True)]
+    best = np.array([[entry["label"] for entry in one["classes"]] for one in found])
+    right = best[:, 0] == labels
     assert np.mean(right) == pytest.approx(expected["accuracy"])
     assert np.mean(right) > 0.2  # of ten classes: the order of the files matters
+    assert np.mean((best == labels[:, None]).any(axis=1)) == pytest.approx(
+        expected["top_5_accuracy"]
+    )
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (labels, best[:, 0]), 1)
+    assert expected["confusion"] == confusion.tolist()
+    for label, entry in enumerate(expected["classes"]):
+        share = right[labels == label].mean() if (labels == label).any() else None
+        images_of = int((labels == label).sum())
+        assert entry == {"name": CLASS_NAMES[label], "images": images_of, "accuracy": share}
+    assert list((trained / "summaries" / "eval").iterdir())
     for one in found:
         shares = [entry["probability"] for entry in one["classes"]]
         assert len(shares) == 5 and shares == sorted(shares, reverse=True) and sum(shares) <= 1.001
         assert all(entry["name"] == CLASS_NAMES[entry["label"]] for entry in one["classes"])
+
+
+def test_the_callbacks_are_those_that_are_named(trained):
+    settings = ["callback.eval_names=eval_basic,eval_accuracy"]
+    done = run("eval", trained, "--json", settings=settings)
+    assert done.returncode == 0, done.stderr
+    assert "accuracy" in json.loads(done.stdout) and "loss" not in json.loads(done.stdout)
 
 
 def test_the_size_of_a_batch_changes_nothing(trained, images):
@@ -155,6 +135,21 @@ def test_the_classes_are_those_that_were_learned(trained, images, tmp_path):
         refused(
             run(which, other), "expected class 0 to be 'airplane' as in the data set, found 'ki"
         )
+
+
+def test_a_csv_names_samples(images, tmp_path):
+    (tmp_path / "list.csv").write_text(f"path,label\n{images / '03.png'},3\nhere.png,1\n\n")
+    assert sample_paths([str(tmp_path / "list.csv")]) == [
+        str(images / "03.png"),
+        str(tmp_path / "here.png"),
+    ]
+    for content, message in (
+        ("path\n", "found none"),
+        (" ,3\n", "list.csv line 1\\] expected a p"),
+    ):
+        (tmp_path / "list.csv").write_text(content)
+        with pytest.raises(DataError, match=message):
+            sample_paths([str(tmp_path / "list.csv")])
 
 
 # What it refuses, before TensorFlow is imported.
@@ -266,8 +261,8 @@ def test_captions_fit():
 
 def test_a_picture_of_many(tmp_path, capsys, monkeypatch):
     Image.new("RGB", (300, 200), "red").save(tmp_path / "1.png")
-    many = [infer.Prediction(str(tmp_path / "1.png"), (("cat", 3, 1.0),))] * 7
+    many = [Prediction(str(tmp_path / "1.png"), (("cat", 3, 1.0),))] * 7
     monkeypatch.setattr(picture, "MOST", 5)
-    infer.show(many, tmp_path / "out.jpg")
+    display.show(many, tmp_path / "out.jpg")
     assert "shows the first 5 images" in capsys.readouterr().err
     assert Image.open(tmp_path / "out.jpg").size == (752, 632)  # three in a row

@@ -139,9 +139,11 @@ def test_fields_of_a_modeler_that_contradict_each_other_are_refused(config, fiel
 
 
 def test_the_best_needs_an_evaluation(config):
-    settings = ["callback.keep_best=true", "callback.names=train_basic,train_loss"]
-    with pytest.raises(ConfigError, match=r"callback.keep_best to be false without train_eval"):
-        overrides.apply(config, settings).check()
+    settings = ["callback.keep_best=true", "callback.eval_every_epochs=1"]
+    overrides.apply(config, settings).check()
+    for change in ("callback.names=train_basic,train_loss", "callback.eval_every_epochs=0"):
+        with pytest.raises(ConfigError, match=r"callback.keep_best to be false without train_eval"):
+            overrides.apply(config, [*settings, change]).check()
 
 
 def test_the_recipe_itself_is_sound(config):

@@ -99,6 +99,18 @@ std::vector<AugmentSpec> specs() {
   padded.crop = Crop::kRandom;
   padded.flip = 0.5f;
   all.push_back(padded);
+  AugmentSpec policy;
+  policy.policy = Policy::kRandAugment;
+  policy.policy_ops = 16;
+  policy.policy_magnitude = 30;
+  policy.normalize = Normalize::kImage;
+  all.push_back(policy);
+  policy.policy = Policy::kTrivialAugment;
+  policy.height = 13;
+  policy.width = 17;
+  policy.crop = Crop::kRandomScaled;
+  policy.short_side = {17, 60};
+  all.push_back(policy);
   return all;
 }
 

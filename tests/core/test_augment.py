@@ -50,9 +50,10 @@ def specs_and_shapes(draw):
     """Any valid spec, and a shape of images that it fits."""
     channels = draw(st.sampled_from([1, 3]))
     height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
-    crop = draw(st.sampled_from(["center", "random", "random_resized"]))
-    resized = crop == "random_resized"
+    crop = draw(st.sampled_from(["center", "random", "random_resized", "random_scaled"]))
+    resized = crop in ("random_resized", "random_scaled")
     pad = 0 if resized else draw(st.integers(0, 9))
+    flip = draw(st.sampled_from([0.0, 0.5, 1.0]))
     three = st.tuples(*[floats(-1000, 1000)] * 3)
     positive = st.tuples(*[floats(2**-19, 300)] * 3)
     spec = {
@@ -62,7 +63,12 @@ def specs_and_shapes(draw):
         "crop": crop,
         "area": draw(ranges(2**-13, 1.0)),
         "aspect": draw(ranges(2**-6, 100.0)),
-        "flip": draw(st.sampled_from([0.0, 0.5, 1.0])),
+        "short_side": draw(ranges(50.0, 1000.0)),
+        "flip": flip,
+        "alternate_flip": flip > 0 and draw(st.booleans()),
+        "policy": draw(st.sampled_from(["none", "none", "rand_augment", "trivial_augment"])),
+        "policy_ops": draw(st.integers(1, 16)),
+        "policy_magnitude": draw(st.integers(0, 30)),
         "brightness": draw(st.one_of(st.just(0.0), floats(0, 255))),
         "contrast": draw(ranges(0.0, 100.0, off=1.0)),
         "saturation": draw(ranges(0.0, 100.0, off=1.0)) if channels == 3 else (1.0, 1.0),

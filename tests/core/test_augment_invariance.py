@@ -18,7 +18,16 @@ from lambda_fast.augmenter.augment import augment_numpy
 from lambda_fast.augmenter.spec import AugmentSpec
 
 ROOT, TESTS = Path(native.__file__).parents[2], Path(augment_cases.__file__).parent
-NAMES = ["random_padded", "cifar", "image_colours", "cifar_channels", "resized", "resized_image"]
+NAMES = [
+    "random_padded",
+    "cifar",
+    "image_colours",
+    "cifar_channels",
+    "resized",
+    "resized_image",
+    "rand_cifar",
+    "trivial",
+]
 DTYPES = ["float32", "bfloat16"]
 COUNT = 61
 FLAGS = {

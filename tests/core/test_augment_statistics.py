@@ -127,6 +127,19 @@ def test_the_image_shows_what_was_drawn():
     assert seen == set(itertools.product(range(-2, 3), range(-2, 3), (False, True)))
 
 
+def test_alternate_flips_show_every_other_epoch_the_other_side():
+    fields = {"flip": 0.5, "alternate_flip": True}
+    shown = [
+        [native.core().draw((4, 4, 3), sample_id, 1, epoch, fields)["flip"] for epoch in range(4)]
+        for sample_id in range(2000)
+    ]
+    assert all(sides in ([False, True] * 2, [True, False] * 2) for sides in shown)
+    started = sum(sides[0] for sides in shown)
+    assert abs(started - 1000) < 5 * np.sqrt(500)
+    alone = [native.core().draw((4, 4, 3), i, 1, 0, {"flip": 0.5})["flip"] for i in range(2000)]
+    assert alone == [sides[0] for sides in shown]
+
+
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_certain_flips(flip):
     assert {d["flip"] for d in draws({"flip": flip})} == {bool(flip)}

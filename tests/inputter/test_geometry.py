@@ -12,6 +12,15 @@ PHOTO = AugmentSpec(
     height=32, width=24, crop="random_resized", flip=0.5, brightness=9, saturation=(0.5, 1.5)
 )
 
+SCALED = AugmentSpec(
+    height=32,
+    width=24,
+    crop="random_scaled",
+    short_side=(32.0, 64.0),
+    flip=0.5,
+    policy="trivial_augment",
+)
+
 
 def config(spec=PHOTO, **fields):
     return Config(name="t", seed=7, augmenter=spec, inputter=InputterConfig(**fields))
@@ -38,24 +47,26 @@ def test_a_crop_that_is_no_square_keeps_its_aspect():
     assert found.tolist() == [[0, 100, 400, 800], [400, 0, 200, 400]]
 
 
-def test_training_windows_are_those_of_the_augment_op():
-    shown = geometry(config(), "train")
+@pytest.mark.parametrize("spec", [PHOTO, SCALED], ids=["resized", "scaled"])
+def test_training_windows_are_those_of_the_augment_op(spec):
+    shown = geometry(config(spec), "train")
     sizes = np.array([[48, 64], [200, 30], [33, 33]], np.int32)
     ids = np.array([5, 0, 2**40], np.int64)
     found = shown.windows(sizes, ids, 3)
     for size, sample_id, window in zip(sizes.tolist(), ids.tolist(), found.tolist(), strict=True):
-        dice = native.core().draw((*size, 3), sample_id, 7, 3, PHOTO.fields())
+        dice = native.core().draw((*size, 3), sample_id, 7, 3, spec.fields())
         assert list(dice["window"].values()) == window
 
 
-def test_the_step_throws_the_same_other_dice_as_the_whole_augmenter():
-    left = geometry(config(), "train").left
+@pytest.mark.parametrize("spec", [PHOTO, SCALED], ids=["resized", "scaled"])
+def test_the_step_throws_the_same_other_dice_as_the_whole_augmenter(spec):
+    left = geometry(config(spec), "train").left
     assert left.crop == "center"
     for sample_id in range(50):
-        whole = native.core().draw((48, 64, 3), sample_id, 7, 3, PHOTO.fields())
+        whole = native.core().draw((48, 64, 3), sample_id, 7, 3, spec.fields())
         after = native.core().draw((32, 24, 3), sample_id, 7, 3, left.fields())
         assert after["window"] == {"y": 0, "x": 0, "height": 32, "width": 24}
-        for name in ("flip", "brightness", "contrast", "saturation", "cutout"):
+        for name in ("flip", "brightness", "contrast", "saturation", "cutout", "policy"):
             assert whole[name] == after[name]
 
 
@@ -68,6 +79,15 @@ def test_other_crops_are_cut_by_the_step_from_squares_or_whole_images():
     assert geometry(config(padded, resize=40), "eval").left == padded.without_dice()
 
 
-def test_random_resized_crops_need_a_size():
+def test_evaluation_of_a_random_scale_shows_the_middle_of_the_resized_image():
+    shown = geometry(config(SCALED, resize=36), "eval")
+    assert (shown.height, shown.width, shown.short_side) == (32, 24, 36)
+    assert shown.left == SCALED.without_dice()
+    found = shown.windows(np.array([[360, 720]], np.int32), np.array([0]), 0)
+    assert found.tolist() == [[20, 240, 320, 240]]
+
+
+@pytest.mark.parametrize("crop", ["random_resized", "random_scaled"])
+def test_crops_that_resize_need_a_size(crop):
     with pytest.raises(ConfigError, match=r"augmenter\.height and augmenter\.width"):
-        geometry(config(AugmentSpec(crop="random_resized")), "train")
+        geometry(config(AugmentSpec(crop=crop)), "train")

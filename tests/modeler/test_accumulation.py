@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tiny_modeler import inputter, tiny
 
+from lambda_fast import checkpoint
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.runner.evaluate import evaluate
 
@@ -64,3 +65,20 @@ def test_averages_follow_the_weights_and_are_what_is_evaluated(averaging):
     results = [evaluate(feed, each) for each in (beside, restored, plain)]
     assert results[0] == results[1]
     assert results[0].loss != results[2].loss
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"optimizer": "adam"}, r"modeler.optimizer = 'adam', found 'momentum'"),
+        ({"ema": 0.9}, r"modeler.ema = 'on', found 'off'"),
+        ({"accumulate": 2}, r"modeler.accumulate = 32, found 16"),
+    ],
+)
+def test_a_run_goes_on_only_with_the_slots_and_the_batch_it_began_with(
+    monkeypatch, fields, message
+):
+    before = tiny(monkeypatch)[0].facts()
+    after = tiny(monkeypatch, **fields)[0].facts()
+    with pytest.raises(checkpoint.CheckpointError, match=message):
+        checkpoint.check_facts("a file", before, after)

@@ -15,6 +15,7 @@ from lambda_fast.config import ConfigError
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
 from lambda_fast.modeler import image_classification_modeler as modeler_module
+from lambda_fast.modeler.evaluated import evaluated
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.network import resnet32
 from lambda_fast.network.layers import Conv2D, has_native_kernels
@@ -170,6 +171,17 @@ def test_eval_counts_padding_for_nothing(small):
     assert result.images == 43
     assert result.loss == pytest.approx(-log_likelihood[rows, data.labels].mean(), rel=1e-4)
     assert result.accuracy == pytest.approx((logits.argmax(axis=1) == data.labels).mean())
+
+
+def test_five_likeliest_classes_count_where_there_are_more():
+    rows = [[9, 8, 7, 6, 5, 4, 3], [9, 8, 7, 6, 5, 4, 3], [9, 9, 9, 9, 9, 9, 9], [np.nan] * 7]
+    logits = tf.constant(rows, tf.float32)
+    found = evaluated(logits, tf.constant([4, 5, 6, 0]), tf.constant([1.0, 1.0, 1.0, 1.0]))
+    assert float(found["top_5_accuracy"]) == 2  # the fifth, and one of equals; no number is none
+    assert float(found["accuracy"]) == 0 + float(found["classes"][3] == 0)
+    padded = evaluated(logits[:2], tf.constant([0, 0]), tf.constant([1.0, 0.0]))
+    assert float(padded["top_5_accuracy"]) == float(padded["accuracy"]) == 1
+    assert "top_5_accuracy" not in evaluated(logits[:1, :5], tf.constant([0]), tf.constant([1.0]))
 
 
 def test_infer_gives_classes_and_probabilities(small):

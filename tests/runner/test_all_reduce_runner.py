@@ -1,10 +1,12 @@
 """Two ranks train as one does: the same numbers, the same bits on both, one program."""
 
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
-from ranks import STEPS, run
+from ranks import ROOT, STEPS, command, run
 
 from lambda_fast import checkpoint
 
@@ -73,13 +75,39 @@ def test_rank_0_alone_talks_and_writes(two_ranks):
     assert summary["config"]["gpu_count"] == 2
 
 
-def test_two_ranks_at_64_equal_one_at_128(tmp_path):
+def test_all_ranks_evaluate_every_image_once(two_ranks):
+    folder = two_ranks[0] / "run"
+    found = json.loads((folder / "summary.json").read_text())
+    done = subprocess.run(
+        ["eval" if word == "train" else word for word in command(folder)],
+        capture_output=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    alone = json.loads((folder / "eval.json").read_text())
+    assert f"of {alone['images']} evaluation images" in two_ranks[1]
+    assert found["eval_accuracy"] == alone["accuracy"]
+    assert found["eval_loss"] == pytest.approx(alone["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("network", "settings_of_two"),
+    [
+        ("PLAIN", ()),
+        # One rank normalises by the native kernel, two by TensorFlow's ops and collectives.
+        ("SMOOTH", ("modeler.sync_batch_norm=true",)),
+    ],
+    ids=["without batch norm", "with synchronised batch norm"],
+)
+def test_two_ranks_at_64_equal_one_at_128(tmp_path, network, settings_of_two):
     found = {}
-    for ranks, batch in ((1, 128), (2, 64)):
+    for ranks, batch, settings in ((1, 128, ()), (2, 64, settings_of_two)):
         folder = tmp_path / str(ranks)
         folder.mkdir()
-        settings = (*ALIKE, f"gpu_count={ranks}", f"batch_size_per_gpu={batch}")
-        code, output, errors = run(folder / "run", *settings, PLAIN="1", DUMP=str(folder))
+        settings = (*ALIKE, *settings, f"gpu_count={ranks}", f"batch_size_per_gpu={batch}")
+        environment = {network: "1", "DUMP": str(folder)}
+        code, output, errors = run(folder / "run", *settings, **environment)
         assert code == 0, output + errors
         metrics = (folder / "run" / "metrics.jsonl").read_text().splitlines()
         found[ranks] = dumped(folder, 0), json.loads(metrics[-1])
@@ -88,5 +116,5 @@ def test_two_ranks_at_64_equal_one_at_128(tmp_path):
     for name in one:
         scale = max(np.abs(one[name]).max(), 1e-30)
         assert np.abs(one[name] - two[name]).max() / scale < 1e-5, name
-    assert metrics["loss"] == pytest.approx(metrics_of_two["loss"], rel=1e-5)
-    assert metrics["accuracy"] == pytest.approx(metrics_of_two["accuracy"], rel=1e-5)
+    for name in ("loss", "accuracy", "eval_loss", "eval_accuracy"):
+        assert metrics[name] == pytest.approx(metrics_of_two[name], rel=1e-5), name

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lambda_fast import checkpoint
-from lambda_fast.checkpoint import Checkpoint, CheckpointError
+from lambda_fast.checkpoint import Checkpoint, CheckpointError, DamagedError
+from lambda_fast.newest_checkpoint import clear, newest
 
 
 def state(step, **values):
@@ -30,13 +31,15 @@ def test_the_newest_are_kept(tmp_path):
     assert checkpoint.all_steps(tmp_path) == [4, 30]
 
 
-def test_a_flipped_byte_is_refused(tmp_path):
+def test_any_flipped_bit_is_refused(tmp_path):
     path = checkpoint.write(tmp_path, state(1), keep=1)
-    content = bytearray(path.read_bytes())
-    content[-3] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"intact checkpoint .*sha256.*Remove the file"):
-        checkpoint.read(path)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with pytest.raises(DamagedError, match="intact checkpoint"):
+            checkpoint.read(path)
 
 
 def test_a_cut_file_is_refused(tmp_path):
@@ -58,6 +61,47 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path, monkey
         checkpoint.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bytes_that_the_disk_changed_are_noticed_before_they_replace_anything(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "file"
+    checkpoint.write_atomically(path, b"old")
+    inner = checkpoint.os.fsync
+
+    def a_bad_disk(file):
+        inner(file)
+        checkpoint.os.pwrite(file, b"nwe", 0)
+
+    monkeypatch.setattr(checkpoint.os, "fsync", a_bad_disk)
+    with pytest.raises(CheckpointError, match="found: other bytes than were written"):
+        checkpoint.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_the_one_before_a_damaged_one_is_taken_and_stays(tmp_path):
+    for step in (1, 2, 3):
+        path = checkpoint.write(tmp_path, state(step), keep=3)
+    path.write_bytes(path.read_bytes()[:-1])
+    (path.parent / ".step-00000009.safetensors.partial").write_bytes(b"left by a kill")
+    told = []
+    found = newest(tmp_path, "train", told.append)
+    assert found[1].step == 2
+    assert len(told) == 1
+    assert f"{path}, found: " in told[0]
+    clear(tmp_path, 2)
+    names = [each.stem for each in sorted(path.parent.iterdir())]
+    assert names == ["step-00000001", "step-00000002", "step-00000003"]
+    assert checkpoint.all_steps(tmp_path) == [1, 2]
+    checkpoint.write(tmp_path, state(4), keep=2)
+    assert checkpoint.all_steps(tmp_path) == [2, 4]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused(tmp_path):
+    checkpoint.write(tmp_path, state(1), keep=3).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"\[eval\] expected an intact .* found 1 damaged"):
+        newest(tmp_path, "eval", print)
 
 
 @pytest.mark.parametrize(

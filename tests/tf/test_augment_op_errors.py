@@ -32,7 +32,7 @@ BAD_SHAPES = {
     "crop": ([2, 4, 4, 3], [2], [], [], {"height": 5}, "a crop of at most 4x4.*found 5x4"),
 }
 BAD_SPECS = [
-    ({"crop": "middle"}, "crop to be one of center, random, random_resized; found 'middle'"),
+    ({"crop": "middle"}, "one of center, random, random_resized, random_scaled; found"),
     ({"normalize": "unit"}, "normalize to be one of none, channels, image; found 'unit'"),
     ({"flip": 1.5}, r"flip as a probability in \[0, 1\]; found 1.5"),
     ({"std": (1.0, 0.0, 1.0)}, r"std in \[1e-6, 1e30\]; found std\[1\] = 0"),

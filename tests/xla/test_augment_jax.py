@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX
 ERRORS = {
     "absent": "expected the attribute 'flip'; found",
     "type": "expected the attribute 'flip'; found",
-    "name": "expected crop to be one of center, random, random_resized; found 'middle'",
+    "name": "expected crop to be one of center, random, random_resized, random_scaled;",
     "length": "expected 3 values for 'mean'; found 2",
     "value": "expected flip as a probability in [0, 1]; found 1.5",
     "ids": "expected sample_ids int64[5], one for each image; found shape [3]",

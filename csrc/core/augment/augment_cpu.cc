@@ -1,7 +1,8 @@
 // The augmenter's loop on the CPU: images over threads, bands of rows within an image.
 //
 // A band's cropped rows are made in a tile that stays in the cache, then mapped to floats in one sweep. Where the
-// colour map asks for sums, the band is the whole image, and the sums are taken from the tile in between.
+// colour map asks for sums, or a policy for its operations, the band is the whole image and the tile is worked on in
+// between.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "core/augment/augment.h"
 #include "core/augment/colour.h"
 #include "core/augment/pixel.h"
+#include "core/augment/policy_cpu.h"
 #include "core/augment/rows.h"
 #include "core/base/permutation.h"
 
@@ -23,9 +25,11 @@ class ImageWorker {
     plan_ = &plan;
     rows_ = &row_kernels();
     row_elements_ = plan.output.width * plan.output.channels;
-    band_ = plan.needs_sums ? plan.output.height : std::clamp(kBandBytes / row_elements_, 1, plan.output.height);
+    const bool whole = plan.needs_sums || plan.policy.steps > 0;
+    band_ = whole ? plan.output.height : std::clamp(kBandBytes / row_elements_, 1, plan.output.height);
     grow(tile_, int64_t{band_} * row_elements_ + kRowSlack);
-    if (plan.spec.crop == Crop::kRandomResized) {
+    if (plan.policy.steps > 0) grow(spare_, plan.output.elements() + kRowSlack);
+    if (plan.resizes) {
       grow(blended_, int64_t{plan.input.width} * plan.input.channels + kRowSlack);
       grow(offset_, plan.output.width);
       grow(weights_, plan.output.width);
@@ -35,7 +39,7 @@ class ImageWorker {
   template <class Value>
   void augment(Value* output, const uint8_t* image, const SampleKey& key) {
     const Draw dice = draw(*plan_, key);
-    if (plan_->spec.crop == Crop::kRandomResized) {
+    if (plan_->resizes) {
       prepare_taps(dice.geometry);
     } else {
       prepare_visible(dice.geometry);
@@ -46,6 +50,10 @@ class ImageWorker {
       const int32_t end = std::min(plan_->output.height, begin + band_);
       for (int32_t y = begin; y < end; ++y) {
         make_row(tile_.data() + int64_t{y - begin} * row_elements_, dice.geometry, image, y);
+      }
+      if (plan_->policy.steps > 0) {
+        uint8_t* result = apply_policy_cpu(tile_.data(), spare_.data(), plan_->output, plan_->policy, key);
+        if (result != tile_.data()) tile_.swap(spare_);
       }
       if (plan_->needs_sums) prepare_colours(&map, dice.colour, measure());
       convert(output + int64_t{begin} * row_elements_, int64_t{end - begin} * row_elements_, map);
@@ -81,7 +89,7 @@ class ImageWorker {
     const Window& window = geometry.window;
     const int32_t channels = plan_->output.channels;
     const int64_t stride = int64_t{plan_->input.width} * channels;
-    if (plan_->spec.crop == Crop::kRandomResized) {
+    if (plan_->resizes) {
       const Tap tap = bilinear_tap(y, plan_->output.height, window.height);
       const uint8_t* corner = image + window.y * stride + int64_t{window.x} * channels;
       rows_->blend_rows(blended_.data(), corner + tap.first * stride, corner + tap.second * stride, tap.weight,
@@ -186,7 +194,7 @@ class ImageWorker {
     int32_t source_x, before, pixels;
   } visible_;
   float scale_[kPattern], shift_[kPattern];
-  std::vector<uint8_t> tile_;
+  std::vector<uint8_t> tile_, spare_;
   std::vector<int16_t> blended_;
   std::vector<int32_t> offset_;
   std::vector<uint32_t> weights_;

@@ -9,14 +9,12 @@
 #include <algorithm>
 
 #include "core/augment/augment.h"
-#include "core/augment/colour.h"
-#include "core/augment/pixel.h"
+#include "core/augment/augment_block.cuh"
+#include "core/augment/policy_block.cuh"
 #include "core/base/error.h"
 
 namespace lambda_fast {
 namespace {
-
-constexpr int kThreads = 256;
 
 void check(cudaError_t status, const char* what) {
   if (status != cudaSuccess) {
@@ -24,41 +22,6 @@ void check(cudaError_t status, const char* what) {
          " to succeed on the GPU, found: ", cudaGetErrorString(status));
   }
 }
-
-struct SharedMoments {
-  unsigned long long sum[3], product[3][3];
-};
-
-__device__ unsigned long long warp_sum(unsigned long long value) {
-  for (int offset = 16; offset > 0; offset /= 2) value += __shfl_down_sync(0xFFFFFFFFu, value, offset);
-  return value;
-}
-
-__device__ void add_to(unsigned long long* total, unsigned long long value) {
-  value = warp_sum(value);
-  if (threadIdx.x % 32 == 0 && value != 0) atomicAdd(total, value);
-}
-
-template <int channels>
-__device__ void measure(SharedMoments* total, const AugmentPlan& plan, const Geometry& geometry, const uint8_t* image) {
-  unsigned long long sum[channels] = {}, product[channels][channels] = {};
-  const int32_t pixels = plan.output.height * plan.output.width;
-  for (int32_t i = threadIdx.x; i < pixels; i += kThreads) {
-    uint8_t value[channels];
-    source_pixel<channels>(plan, geometry, image, i / plan.output.width, i % plan.output.width, value);
-    for (int c = 0; c < channels; ++c) {
-      sum[c] += value[c];
-      for (int d = c; d < channels; ++d) product[c][d] += uint32_t{value[c]} * value[d];
-    }
-  }
-  for (int c = 0; c < channels; ++c) {
-    add_to(&total->sum[c], sum[c]);
-    for (int d = c; d < channels; ++d) add_to(&total->product[c][d], product[c][d]);
-  }
-}
-
-__device__ void store(float* out, float value) { *out = value; }
-__device__ void store(uint16_t* out, float value) { *out = bfloat16_bits(value); }
 
 // Grid: x = image, y = part of an image (1 when the plan needs sums).
 template <int channels, class Out>
@@ -76,37 +39,76 @@ __global__ void __launch_bounds__(kThreads)
     moments = {};
   }
   __syncthreads();
-  if (plan.needs_sums) {
-    measure<channels>(&moments, plan, dice.geometry, image);
-    __syncthreads();
-  }
-  if (threadIdx.x == 0) {
-    Moments whole{};
-    for (int c = 0; c < channels; ++c) {
-      whole.sum[c] = static_cast<int64_t>(moments.sum[c]);
-      for (int d = c; d < channels; ++d) whole.product[c][d] = static_cast<int64_t>(moments.product[c][d]);
-    }
-    map = colour_map(plan, dice.colour, whole);
-  }
-  __syncthreads();
-
   const Geometry geometry = dice.geometry;  // from shared memory once
   const int32_t pixels = plan.output.height * plan.output.width;
+  const auto fetch = [&](int32_t i, uint8_t* value) {
+    source_pixel<channels>(plan, geometry, image, i / plan.output.width, i % plan.output.width, value);
+  };
+  if (plan.needs_sums) {
+    measure<channels>(&moments, pixels, fetch);
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) map = colour_map_of<channels>(plan, dice.colour, moments);
+  __syncthreads();
+
   Out* out = output + index * plan.output.elements();
   for (int32_t i = blockIdx.y * kThreads + threadIdx.x; i < pixels; i += gridDim.y * kThreads) {
-    const int32_t y = i / plan.output.width, x = i % plan.output.width;
-    const bool cut = inside(geometry.cutout, y, x);
     uint8_t value[channels];
-    source_pixel<channels>(plan, geometry, image, y, x, value);
-    for (int c = 0; c < channels; ++c) {
-      float result = 0.0f;
-      if (!cut) {
-        result = channels == 3 && plan.mixes_channels
-                     ? mixed(map, c, value[0], value[channels / 2], value[channels - 1])
-                     : scaled(map, c, value[c]);
-      }
-      store(out + int64_t{i} * channels + c, result);
-    }
+    fetch(i, value);
+    write_pixel<channels>(out, i, value, plan, geometry.cutout, map);
+  }
+}
+
+// With a policy, one block owns one image, and works on uint8 pixels in the memory of that image's output, which holds
+// two such images or more. In the end they become floats in place: from the last pixel back to the first, because a
+// float never lies before the pixel that it comes from.
+//
+// Grid: x = image.
+template <int channels, class Out>
+__global__ void __launch_bounds__(kThreads)
+    policy_kernel(Out* output, const uint8_t* __restrict__ images, const int64_t* __restrict__ sample_ids,
+                  const int64_t* __restrict__ seed, const int64_t* __restrict__ epoch, const AugmentPlan plan) {
+  static_assert(sizeof(Out) >= 2, "two uint8 images must fit into an image of the output");
+  __shared__ Draw dice;
+  __shared__ ColourMap map;
+  __shared__ SharedMoments moments;
+  __shared__ SharedPolicy policy;
+  const int64_t index = blockIdx.x, elements = plan.output.elements();
+  const int32_t pixels = plan.output.height * plan.output.width;
+  const uint8_t* source = images + index * plan.input.elements();
+  const SampleKey key{static_cast<uint64_t>(*seed), static_cast<uint64_t>(sample_ids[index]),
+                      static_cast<uint32_t>(*epoch)};
+  if (threadIdx.x == 0) {
+    dice = draw(plan, key);
+    moments = {};
+  }
+  __syncthreads();
+  Out* out = output + index * elements;
+  uint8_t* image = reinterpret_cast<uint8_t*>(out);
+  for (int32_t i = threadIdx.x; i < pixels; i += kThreads) {
+    source_pixel<channels>(plan, dice.geometry, source, i / plan.output.width, i % plan.output.width,
+                           image + int64_t{i} * channels);
+  }
+  __syncthreads();
+  const uint8_t* result = apply_policy<channels>(&policy, image, image + elements, plan.output, plan.policy, key);
+  if (result != image) {
+    for (int64_t i = threadIdx.x; i < elements; i += kThreads) image[i] = result[i];
+    __syncthreads();
+  }
+  const auto fetch = [&](int32_t i, uint8_t* value) {
+    for (int c = 0; c < channels; ++c) value[c] = image[int64_t{i} * channels + c];
+  };
+  if (plan.needs_sums) {
+    measure<channels>(&moments, pixels, fetch);
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) map = colour_map_of<channels>(plan, dice.colour, moments);
+  for (int32_t begin = (pixels - 1) / kThreads * kThreads; begin >= 0; begin -= kThreads) {
+    const int32_t i = begin + threadIdx.x;
+    uint8_t value[channels];
+    if (i < pixels) fetch(i, value);
+    __syncthreads();  // all have read what some are about to overwrite; and the map is there
+    if (i < pixels) write_pixel<channels>(out, i, value, plan, dice.geometry.cutout, map);
   }
 }
 
@@ -117,12 +119,14 @@ void launch(FloatBatchView output, const ImageBatchView& images, EpochKeyView ke
   constexpr int64_t kLargestGridX = 0x7FFFFFFF, kLargestGridY = 65535;
   require(images.count <= kLargestGridX, "augment", "expected a batch of at most ", kLargestGridX, " images; found ",
           images.count);
+  const bool policy = plan.policy.steps > 0;
   const int64_t parts =
-      plan.needs_sums
+      plan.needs_sums || policy
           ? 1
           : std::min(kLargestGridY, (plan.pixels() + kThreads * kPixelsPerThread - 1) / (kThreads * kPixelsPerThread));
   const dim3 grid(static_cast<unsigned>(images.count), static_cast<unsigned>(parts));
-  augment_kernel<channels, Out><<<grid, kThreads, 0, static_cast<cudaStream_t>(context.stream)>>>(
+  const auto kernel = policy ? policy_kernel<channels, Out> : augment_kernel<channels, Out>;
+  kernel<<<grid, kThreads, 0, static_cast<cudaStream_t>(context.stream)>>>(
       static_cast<Out*>(output.values), images.pixels, images.sample_ids, key.seed, key.epoch, plan);
   check(cudaGetLastError(), "the launch of augment_kernel");
 }

@@ -76,6 +76,17 @@ LF_HOST_DEVICE Window resized_crop_window(const AugmentPlan& plan, const SampleK
   return fallback_window(plan);
 }
 
+// A window that has the crop's size once the image's short side is resized to a random length.
+LF_HOST_DEVICE Window scaled_crop_window(const AugmentPlan& plan, const SampleKey& key) {
+  const PhiloxBlock block = dice(key, kDiceResizedCrop);
+  const int32_t height = plan.input.height, width = plan.input.width;
+  const double scale =
+      smaller(height, width) / between(block.word[0], plan.spec.short_side.low, plan.spec.short_side.high);
+  const int32_t h = larger(1, smaller(height, static_cast<int32_t>(rounded(plan.output.height * scale))));
+  const int32_t w = larger(1, smaller(width, static_cast<int32_t>(rounded(plan.output.width * scale))));
+  return {below(block.word[2], height - h + 1), below(block.word[3], width - w + 1), h, w};
+}
+
 LF_HOST_DEVICE Draw draw(const AugmentPlan& plan, const SampleKey& key) {
   const AugmentSpec& spec = plan.spec;
   const PhiloxBlock geometry = dice(key, kDiceGeometry), colour = dice(key, kDiceColour);
@@ -83,6 +94,8 @@ LF_HOST_DEVICE Draw draw(const AugmentPlan& plan, const SampleKey& key) {
 
   if (spec.crop == Crop::kRandomResized) {
     result.geometry.window = resized_crop_window(plan, key);
+  } else if (spec.crop == Crop::kRandomScaled) {
+    result.geometry.window = scaled_crop_window(plan, key);
   } else {
     const int32_t rows = plan.input.height + 2 * spec.pad - plan.output.height;
     const int32_t columns = plan.input.width + 2 * spec.pad - plan.output.width;
@@ -91,7 +104,12 @@ LF_HOST_DEVICE Draw draw(const AugmentPlan& plan, const SampleKey& key) {
     const int32_t x = random ? below(geometry.word[1], columns + 1) : columns / 2;
     result.geometry.window = {y - spec.pad, x - spec.pad, plan.output.height, plan.output.width};
   }
-  result.geometry.flip = unit_interval(geometry.word[2]) < spec.flip;
+  if (spec.alternate_flip) {
+    const bool first = unit_interval(dice({key.seed, key.sample, 0}, kDiceGeometry).word[2]) < spec.flip;
+    result.geometry.flip = first != (key.epoch % 2 == 1);
+  } else {
+    result.geometry.flip = unit_interval(geometry.word[2]) < spec.flip;
+  }
 
   result.geometry.cutout = {0, 0, 0, 0};
   if (spec.cutout > 0) {

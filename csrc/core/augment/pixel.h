@@ -47,7 +47,7 @@ LF_HOST_DEVICE void source_pixel(const AugmentPlan& plan, const Geometry& geomet
   const ImageShape& in = plan.input;
   const Window& window = geometry.window;
   const int32_t column = geometry.flip ? plan.output.width - 1 - x : x;
-  if (plan.spec.crop != Crop::kRandomResized) {
+  if (!plan.resizes) {
     int32_t source_y = window.y + y, source_x = window.x + column;
     if (plan.spec.border == Border::kReflect) {
       source_y = reflected(source_y, in.height), source_x = reflected(source_x, in.width);

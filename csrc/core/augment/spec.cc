@@ -1,6 +1,7 @@
 // Checks of a spec, and the part of the work that is the same for all images.
 #include "core/augment/spec.h"
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
 
@@ -18,10 +19,14 @@ struct Named {
   const char* name;
   Enum value;
 };
-constexpr Named<Crop> kCrops[] = {
-    {"center", Crop::kCenter}, {"random", Crop::kRandom}, {"random_resized", Crop::kRandomResized}};
+constexpr Named<Crop> kCrops[] = {{"center", Crop::kCenter},
+                                  {"random", Crop::kRandom},
+                                  {"random_resized", Crop::kRandomResized},
+                                  {"random_scaled", Crop::kRandomScaled}};
 constexpr Named<Normalize> kNormalizes[] = {
     {"none", Normalize::kNone}, {"channels", Normalize::kChannels}, {"image", Normalize::kImage}};
+constexpr Named<Policy> kPolicies[] = {
+    {"none", Policy::kNone}, {"rand_augment", Policy::kRandAugment}, {"trivial_augment", Policy::kTrivialAugment}};
 constexpr Named<Border> kBorders[] = {{"zero", Border::kZero}, {"reflect", Border::kReflect}};
 
 template <class Enum, size_t n>
@@ -59,6 +64,8 @@ void check_range(const char* field, const Range& range, float lowest, float high
   check_magnitude(field, range.high);
 }
 
+bool resizes(Crop crop) { return crop == Crop::kRandomResized || crop == Crop::kRandomScaled; }
+
 std::string text_of(const std::vector<int64_t>& shape) {
   std::string text = "[";
   for (const int64_t extent : shape) text += (text.size() > 1 ? "," : "") + std::to_string(extent);
@@ -70,6 +77,8 @@ std::string text_of(const std::vector<int64_t>& shape) {
 const char* name_of(Crop crop) { return find_name(kCrops, crop); }
 const char* name_of(Normalize normalize) { return find_name(kNormalizes, normalize); }
 const char* name_of(Border border) { return find_name(kBorders, border); }
+const char* name_of(Policy policy) { return find_name(kPolicies, policy); }
+void parse_name(const std::string& name, Policy* policy) { find_value(kPolicies, "policy", name, policy); }
 void parse_name(const std::string& name, Border* border) { find_value(kBorders, "border", name, border); }
 void parse_name(const std::string& name, Crop* crop) { find_value(kCrops, "crop", name, crop); }
 void parse_name(const std::string& name, Normalize* normalize) {
@@ -80,11 +89,18 @@ void check_spec(const AugmentSpec& spec) {
   require(0 <= spec.height && spec.height <= kMaxSide && 0 <= spec.width && spec.width <= kMaxSide, kWhere,
           "expected height and width in 0..", kMaxSide, " (0: as the input); found ", spec.height, "x", spec.width);
   require(0 <= spec.pad && spec.pad <= kMaxSide, kWhere, "expected pad in 0..", kMaxSide, "; found ", spec.pad);
-  require(spec.pad == 0 || spec.crop != Crop::kRandomResized, kWhere,
-          "expected pad = 0 with crop = random_resized; found pad = ", spec.pad);
+  require(spec.pad == 0 || !resizes(spec.crop), kWhere, "expected pad = 0 with crop = ", name_of(spec.crop),
+          "; found pad = ", spec.pad);
   check_range("area", spec.area, 1e-4f, 1.0f);
   check_range("aspect", spec.aspect, 0.01f, 100.0f);
+  check_range("short_side", spec.short_side, 1.0f, kMaxSide);
   require(0 <= spec.flip && spec.flip <= 1, kWhere, "expected flip as a probability in [0, 1]; found ", spec.flip);
+  require(!spec.alternate_flip || spec.flip > 0, kWhere,
+          "expected flip above 0 with alternate_flip, as the share of samples that start mirrored; found ", spec.flip);
+  require(1 <= spec.policy_ops && spec.policy_ops <= kMaxPolicyOps, kWhere, "expected policy_ops in 1..", kMaxPolicyOps,
+          "; found ", spec.policy_ops);
+  require(0 <= spec.policy_magnitude && spec.policy_magnitude < kPolicyLevels, kWhere,
+          "expected policy_magnitude in 0..", kPolicyLevels - 1, "; found ", spec.policy_magnitude);
   require(0 <= spec.brightness && spec.brightness <= 255, kWhere,
           "expected brightness in [0, 255] pixel values; found ", spec.brightness);
   check_magnitude("brightness", spec.brightness);
@@ -132,7 +148,8 @@ AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
   plan.spec = spec;
   plan.input = input;
   plan.output = {spec.height ? spec.height : input.height, spec.width ? spec.width : input.width, input.channels};
-  if (spec.crop != Crop::kRandomResized) {
+  plan.resizes = resizes(spec.crop);
+  if (!plan.resizes) {
     require(spec.border == Border::kZero || spec.pad < std::min(input.height, input.width), kWhere,
             "expected pad below ", std::min(input.height, input.width),
             ", the image's shorter side, with border = reflect; found ", spec.pad);
@@ -142,11 +159,15 @@ AugmentPlan make_plan(const AugmentSpec& spec, const ImageShape& input) {
             input.width, " with pad ", spec.pad, "); found ", plan.output.height, "x", plan.output.width,
             ". Make the crop smaller, pad more, or use crop = random_resized");
   }
+  const int32_t longest = std::max(plan.output.height, plan.output.width);
+  require(spec.crop != Crop::kRandomScaled || spec.short_side.low >= static_cast<float>(longest), kWhere,
+          "expected short_side of at least ", longest, ", the longer side of the crop; found ", spec.short_side.low);
   require(plan.pixels() <= kMaxOutputPixels, kWhere, "expected an output of at most ", kMaxOutputPixels,
           " pixels; found ", plan.output.height, "x", plan.output.width);
   // Rounded to float so that C libraries whose log differs in the last bit agree.
   plan.log_aspect[0] = static_cast<float>(std::log(static_cast<double>(spec.aspect.low)));
   plan.log_aspect[1] = static_cast<float>(std::log(static_cast<double>(spec.aspect.high)));
+  plan.policy = make_policy_plan(spec.policy, spec.policy_ops, spec.policy_magnitude, plan.output);
   plan.mixes_channels = !(spec.saturation.low == 1.0f && spec.saturation.high == 1.0f);
   plan.needs_sums = spec.normalize == Normalize::kImage || !(spec.contrast.low == 1.0f && spec.contrast.high == 1.0f);
   return plan;

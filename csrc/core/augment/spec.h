@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/augment/policy.h"
 #include "core/base/batch_view.h"
 
 namespace lambda_fast {
@@ -13,6 +14,7 @@ enum class Crop : int32_t {
   kCenter,         // the middle of the padded image
   kRandom,         // anywhere in the padded image
   kRandomResized,  // a window of random area and aspect, resized bilinearly (Szegedy et al., 2014)
+  kRandomScaled,   // anywhere in the image after its short side is resized to a random length (Simonyan, 2014)
 };
 enum class Normalize : int32_t {
   kNone,      // pixel values 0..255 as they are
@@ -38,7 +40,12 @@ struct AugmentSpec {
   Crop crop = Crop::kCenter;
   Range area{0.08f, 1.0f};           // random_resized: share of the image's area
   Range aspect{0.75f, 4.0f / 3.0f};  // random_resized: width / height, uniform in its logarithm
+  Range short_side{256.0f, 512.0f};  // random_scaled: pixels
   float flip = 0.0f;                 // probability of a left-right flip
+  bool alternate_flip = false;       // the die is thrown once a sample, and each epoch mirrors what the last one showed
+  Policy policy = Policy::kNone;     // operations on the uint8 pixels, before the colours that follow
+  int32_t policy_ops = 2;            // rand_augment: operations in turn
+  int32_t policy_magnitude = 9;      // rand_augment: their strength, 0 to 30
   float brightness = 0.0f;           // largest shift, in pixel values; drawn from [-brightness, brightness)
   Range contrast{1.0f, 1.0f};        // factor about each channel's mean over the image
   Range saturation{1.0f, 1.0f};      // factor about each pixel's luma
@@ -48,8 +55,8 @@ struct AugmentSpec {
   int32_t cutout = 0;  // side of the square set to 0 after normalisation (DeVries and Taylor, 2017)
 };
 
-// Calls visit(name, field) for each field. `Spec` is AugmentSpec, const or not. Fields are int32_t, float, Range,
-// float[3], Crop, Normalize or Border; a seam that can carry these carries any new field that is added here.
+// Calls visit(name, field) for each field. `Spec` is AugmentSpec, const or not. Fields are int32_t, bool, float, Range,
+// float[3], Crop, Normalize, Border or Policy; a seam that can carry these carries any new field that is added here.
 template <class Spec, class Visitor>
 void visit_fields(Spec& spec, Visitor&& visit) {
   visit("height", spec.height);
@@ -59,7 +66,12 @@ void visit_fields(Spec& spec, Visitor&& visit) {
   visit("crop", spec.crop);
   visit("area", spec.area);
   visit("aspect", spec.aspect);
+  visit("short_side", spec.short_side);
   visit("flip", spec.flip);
+  visit("alternate_flip", spec.alternate_flip);
+  visit("policy", spec.policy);
+  visit("policy_ops", spec.policy_ops);
+  visit("policy_magnitude", spec.policy_magnitude);
   visit("brightness", spec.brightness);
   visit("contrast", spec.contrast);
   visit("saturation", spec.saturation);
@@ -73,9 +85,11 @@ void visit_fields(Spec& spec, Visitor&& visit) {
 const char* name_of(Crop crop);
 const char* name_of(Normalize normalize);
 const char* name_of(Border border);
+const char* name_of(Policy policy);
 void parse_name(const std::string& name, Crop* crop);
 void parse_name(const std::string& name, Normalize* normalize);
 void parse_name(const std::string& name, Border* border);
+void parse_name(const std::string& name, Policy* policy);
 
 // The spec made ready for one input shape: what is the same for all images is computed here once, on the host.
 struct AugmentPlan {
@@ -83,6 +97,8 @@ struct AugmentPlan {
   ImageShape input;
   ImageShape output;
   float log_aspect[2];
+  PolicyPlan policy;
+  bool resizes;         // the window is resized to the output's size
   bool needs_sums;      // contrast or per-image normalisation look at the whole image first
   bool mixes_channels;  // saturation: the colour transform is a full matrix
 

@@ -40,7 +40,8 @@ struct SampleKey {
 enum DiceStream : uint32_t {
   kDiceGeometry = 0,         // crop row, crop column, flip, brightness
   kDiceColour = 1,           // contrast, saturation, cutout row, cutout column
-  kDiceResizedCrop = 2,      // + attempt: area, aspect, row, column
+  kDiceResizedCrop = 2,      // + attempt: area or short side, aspect, row, column
+  kDicePolicy = 16,           // + step of a policy: operation, sign, level
   kDiceOrder = 0x80000000u,  // + Feistel round: the epoch's permutation
 };
 

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/collective/communicator.h"
 #include "core/collective/mpi_library.h"
+#include "core/collective/mpi_same_call.h"
 #include "core/collective/node_memory.h"
 
 namespace lambda_fast {
@@ -42,8 +43,10 @@ class Mpi : public Communicator {
   void all_reduce(const Bucket& bucket, Reduction reduction, const Context&) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (node_) return node_->all_reduce(bucket, reduction);
+    const bool mean = reduction == Reduction::kMean;
+    require_same(mpi_, MpiCall(mean ? Operation::kMean : Operation::kSum, bucket), "all_reduce", size_);
     const ValueType wire = bucket.wire();
-    const float divisor = reduction == Reduction::kMean ? static_cast<float>(size_) : 1.0f;
+    const float divisor = mean ? static_cast<float>(size_) : 1.0f;
     with_type(wire, [&](auto type) { reduce<decltype(type)>(bucket, wire, divisor); });
   }
 
@@ -51,6 +54,10 @@ class Mpi : public Communicator {
     require(0 <= root && root < size_, "broadcast", "expected a root within a world of ", size_, ", found ", root);
     const std::lock_guard<std::mutex> lock(mutex_);
     if (node_) return node_->broadcast(parts, root);
+    MpiCall call(Operation::kBroadcast);
+    call.fields[1] = static_cast<uint64_t>(root), call.fields[2] = parts.size();
+    for (const Bytes& part : parts) call.fields[3] += static_cast<uint64_t>(part.size);
+    require_same(mpi_, call, "broadcast", size_);
     for (const Bytes& part : parts) {
       if (rank_ == root && part.input != part.output) std::memcpy(part.output, part.input, part.size);
       for (int64_t begin = 0; begin < part.size; begin += kMostValues) {
@@ -64,7 +71,7 @@ class Mpi : public Communicator {
   void barrier() override {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (node_) return node_->barrier();
-    mpi_.check(mpi_.barrier(MPI_COMM_WORLD), "MPI_Barrier");
+    require_same(mpi_, MpiCall(Operation::kBarrier), "barrier", size_);  // which all of them must come to
   }
 
   void abort() override {

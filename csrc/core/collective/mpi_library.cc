@@ -45,7 +45,6 @@ MpiLibrary::MpiLibrary(const std::string& path) {
   find(library, path, "MPI_Alltoall", &all_to_all);
   find(library, path, "MPI_Allgather", &all_gather);
   find(library, path, "MPI_Bcast", &bcast);
-  find(library, path, "MPI_Barrier", &barrier);
   find(library, path, "MPI_Error_string", &error_string);
   find(library, path, "MPI_Get_library_version", &library_version);
 }

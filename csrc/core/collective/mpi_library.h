@@ -20,7 +20,6 @@ struct MpiLibrary {
   decltype(&MPI_Alltoall) all_to_all;
   decltype(&MPI_Allgather) all_gather;
   decltype(&MPI_Bcast) bcast;
-  decltype(&MPI_Barrier) barrier;
   decltype(&MPI_Error_string) error_string;
   decltype(&MPI_Get_library_version) library_version;
 

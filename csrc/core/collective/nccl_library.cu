@@ -24,7 +24,8 @@ NcclLibrary::NcclLibrary(const std::string& path) {
   if (library == nullptr)
     fail(ErrorKind::kUnavailable, "nccl", "expected the NCCL library, found: ", dlerror(), kRemedy);
   find(library, path, "ncclGetUniqueId", &get_unique_id);
-  find(library, path, "ncclCommInitRank", &comm_init_rank);
+  find(library, path, "ncclCommInitRankConfig", &comm_init_rank_config);
+  find(library, path, "ncclCommFinalize", &comm_finalize);
   find(library, path, "ncclCommDestroy", &comm_destroy);
   find(library, path, "ncclCommAbort", &comm_abort);
   find(library, path, "ncclCommGetAsyncError", &comm_get_async_error);
@@ -36,7 +37,7 @@ NcclLibrary::NcclLibrary(const std::string& path) {
 }
 
 void NcclLibrary::check(ncclResult_t result, const char* what) const {
-  if (result == ncclSuccess) return;
+  if (result == ncclSuccess || result == ncclInProgress) return;
   fail(ErrorKind::kInternal, "nccl", "expected ", what, " to succeed, found: ", get_error_string(result));
 }
 

@@ -9,7 +9,8 @@ namespace lambda_fast {
 
 struct NcclLibrary {
   decltype(&ncclGetUniqueId) get_unique_id;
-  decltype(&ncclCommInitRank) comm_init_rank;
+  decltype(&ncclCommInitRankConfig) comm_init_rank_config;
+  decltype(&ncclCommFinalize) comm_finalize;
   decltype(&ncclCommDestroy) comm_destroy;
   decltype(&ncclCommAbort) comm_abort;
   decltype(&ncclCommGetAsyncError) comm_get_async_error;
@@ -22,7 +23,7 @@ struct NcclLibrary {
   // Throws kUnavailable where the file is not there or is no NCCL.
   explicit NcclLibrary(const std::string& path);
 
-  // Throws unless `result` says success.
+  // Throws where `result` says neither success nor that the call goes on.
   void check(ncclResult_t result, const char* what) const;
 };
 

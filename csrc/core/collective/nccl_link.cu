@@ -1,0 +1,111 @@
+// The start, the waits and the end of NcclLink.
+#include <chrono>
+
+#include "core/base/error.h"
+#include "core/collective/nccl_link.h"
+
+namespace lambda_fast {
+namespace {
+
+constexpr auto kLook = std::chrono::milliseconds(100);
+constexpr auto kPatience = std::chrono::seconds(1);
+
+}  // namespace
+
+NcclLink::NcclLink(const std::string& path, Communicator* bootstrap, double timeout)
+    : library_(path), bootstrap_(*bootstrap), timeout_(timeout) {
+  ncclUniqueId id{};
+  if (bootstrap_.rank() == 0) library_.check(library_.get_unique_id(&id), "ncclGetUniqueId");
+  bootstrap_.broadcast({{&id, &id, sizeof id}}, 0, {});
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  constexpr char kStart[] = "ncclCommInitRankConfig";
+  library_.check(library_.comm_init_rank_config(&communicator_, bootstrap_.size(), id, bootstrap_.rank(), &config),
+                 kStart);
+  try {
+    settle(kStart);
+  } catch (...) {
+    library_.comm_abort(communicator_);
+    throw;
+  }
+  watch_ = std::thread([this] { watch(); });
+}
+
+NcclLink::~NcclLink() {
+  {
+    const std::lock_guard<std::mutex> lock(leaving_mutex_);
+    leaving_ = true;
+  }
+  leaving_changed_.notify_all();
+  watch_.join();
+  if (!aborted_) finish();
+}
+
+// Frees the communicator when all ranks have come here; aborts it where they do not.
+void NcclLink::finish() {
+  constexpr char kEnd[] = "ncclCommFinalize";
+  try {
+    library_.check(library_.comm_finalize(communicator_), kEnd);
+    settle(kEnd);
+    library_.comm_destroy(communicator_);
+  } catch (const Error&) {
+    library_.comm_abort(communicator_);
+  }
+}
+
+std::unique_lock<std::timed_mutex> NcclLink::begin(const char* what) {
+  std::unique_lock<std::timed_mutex> lock(mutex_);
+  require_going(what);
+  return lock;
+}
+
+void NcclLink::settle(const char* what) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_);
+  ncclResult_t state = ncclInProgress;
+  for (;;) {
+    library_.check(library_.comm_get_async_error(communicator_, &state), "ncclCommGetAsyncError");
+    if (state != ncclInProgress) break;
+    require_going(what);
+    if (std::chrono::steady_clock::now() > end) {
+      fail(ErrorKind::kInternal, "nccl", "expected ", what, " to be done within ", timeout_, " s by all ",
+           bootstrap_.size(),
+           " ranks, found it still in progress. NCCL_DEBUG=INFO shows what NCCL waits for; NCCL_SOCKET_IFNAME names "
+           "the network to use");
+    }
+    std::this_thread::yield();
+  }
+  library_.check(state, what);
+}
+
+// A call in `settle` sees it and lets go of the mutex. One that is stuck inside NCCL holds it: after a second it is
+// aborted all the same, which NCCL allows.
+void NcclLink::abort() {
+  if (aborted_.exchange(true)) return;
+  const std::unique_lock<std::timed_mutex> lock(mutex_, kPatience);
+  library_.comm_abort(communicator_);
+}
+
+void NcclLink::require_going(const char* what) const {
+  if (aborted_ || bootstrap_.ended()) {
+    fail(ErrorKind::kInternal, what, "expected all ", bootstrap_.size(), " ranks, found that the run was ended");
+  }
+}
+
+void NcclLink::watch() {
+  std::unique_lock<std::mutex> lock(leaving_mutex_);
+  while (!leaving_changed_.wait_for(lock, kLook, [this] { return leaving_; })) {
+    if (aborted_) return;
+    ncclResult_t found = ncclSuccess;
+    if (mutex_.try_lock()) {  // a call looks for itself
+      if (!aborted_) library_.comm_get_async_error(communicator_, &found);
+      mutex_.unlock();
+    }
+    if (bootstrap_.ended() || (found != ncclSuccess && found != ncclInProgress)) {
+      bootstrap_.abort();
+      abort();
+      return;
+    }
+  }
+}
+
+}  // namespace lambda_fast

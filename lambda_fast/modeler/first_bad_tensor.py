@@ -1,0 +1,121 @@
+"""Runs a training step again with checks, and names the first tensor that is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lambda_fast.inputter import Batch
+
+
+@dataclass(frozen=True)
+class BadTensor:
+    """A tensor that is not finite, where all before it are.
+
+    Attributes:
+        name: a variable, the images, a layer's output, the loss or a gradient.
+        nan: how many of its values are NaN.
+        infinite: how many are infinite.
+        size: of how many.
+        places: of the images in the batch whose part of it is bad; none where it has no such parts.
+    """
+
+    name: str
+    nan: int
+    infinite: int
+    size: int
+    places: tuple[int, ...] = ()
+
+
+def first_bad_tensor(modeler: Any, batch: Batch) -> BadTensor | None:
+    """Looks in the order of computation: variables, images, layers, loss; gradients backwards.
+
+    Each rank looks at its own images. The variables are the same afterwards.
+
+    Args:
+        modeler: in train mode, with the variables that the step began with.
+        batch: of the step.
+    """
+    variables = modeler.variables()
+    for name, variable in variables.items():
+        if variable.dtype in ("float32", "float64"):
+            found = _judged(f"variable {name}", variable.value)
+            if found is not None:
+                return found
+    kept = {name: variable.value.numpy() for name, variable in variables.items()}
+    try:
+        return _in_step(modeler, batch)
+    finally:
+        for name, value in kept.items():  # layers keep statistics, for example
+            variables[name].assign(value)
+
+
+def _in_step(modeler: Any, batch: Batch) -> BadTensor | None:
+    names: list[str] = []
+
+    @tf.function(jit_compile=True)
+    def run(
+        images: tf.Tensor, labels: tf.Tensor, ids: tf.Tensor, epoch: tf.Tensor
+    ) -> list[list[tf.Tensor]]:
+        names.clear()
+        inputs, targets = modeler.training_inputs(images, labels, ids, epoch)
+        counts = []
+        for name, tensor in _tensors(modeler, inputs, targets):
+            names.append(name)
+            counts.append(_counts(tensor, int(inputs.shape[0])))
+        return counts
+
+    results = run(batch.images, batch.labels, batch.sample_ids, batch.epoch)
+    for name, (nan, infinite, size, rows) in zip(names, results, strict=True):
+        if int(nan) + int(infinite):
+            places = tuple(int(place) for place in np.flatnonzero(rows.numpy()))
+            return BadTensor(name, int(nan), int(infinite), int(size), places)
+    return None
+
+
+def _tensors(modeler: Any, images: tf.Tensor, labels: tf.Tensor) -> Iterator[tuple[str, tf.Tensor]]:
+    """What a step computes, by name, in this order."""
+    yield "the augmented images", images
+    layers = _layers(modeler.model)
+    watched = keras.Model(modeler.model.inputs, [output for _, output in layers])
+    outputs = watched(images, training=True)
+    for (name, _), output in zip(layers, outputs, strict=True):
+        yield f"the output of layer {name}", output
+    step = modeler.model_fn(images, labels, None)
+    yield "the loss", step["loss"]
+    pairs = zip(modeler.learning, step["grads"], strict=True)
+    for variable, grad in reversed(list(pairs)):
+        yield f"the gradient of {variable.path}", grad
+
+
+def _layers(model: keras.Model) -> list[tuple[str, Any]]:
+    """Layers and single operations with one output each, in the order of computation."""
+    found = []
+    for each in getattr(model, "operations", model.layers):
+        try:
+            output = each.output
+        except (AttributeError, ValueError):  # called more than once, or never
+            continue
+        if isinstance(output, keras.KerasTensor) and not isinstance(each, keras.layers.InputLayer):
+            found.append((each.name, output))
+    return found
+
+
+def _counts(tensor: tf.Tensor, batch: int) -> list[tf.Tensor]:
+    """NaNs, infinities, values, and whether each image's part is bad: bool [batch] or [0]."""
+    bad = tf.logical_not(tf.math.is_finite(tensor))
+    nan = tf.math.count_nonzero(tf.math.is_nan(tensor))
+    rows = tf.zeros([0], tf.bool)
+    if tensor.shape.rank > 1 and tensor.shape[0] == batch:
+        rows = tf.reduce_any(bad, axis=list(range(1, tensor.shape.rank)))
+    return [nan, tf.math.count_nonzero(bad) - nan, tf.size(tensor, tf.int64), rows]
+
+
+def _judged(name: str, tensor: tf.Tensor) -> BadTensor | None:
+    nan, infinite, size, _ = (count.numpy() for count in _counts(tensor, -1))
+    return BadTensor(name, int(nan), int(infinite), int(size)) if nan + infinite else None
