@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +48,14 @@ class Restored:
         yield from self.notes
 
 
-def weights_of(config: ModelerConfig, model: keras.Model) -> Weights:
-    """What `modeler.pretrained_model` names.
+def weights_of(config: ModelerConfig, model: keras.Model, say: Callable[[str], None]) -> Weights:
+    """What `modeler.pretrained_model` names, for a model; `say` is told what is passed over.
 
     Raises:
         UserError: it cannot be had.
     """
     if config.pretrained_model != "imagenet":
-        return read(config.pretrained_model)
+        return read(config.pretrained_model, say)
     layers: dict[str, Layer] = {}
     trained = keras_application.trained_on_imagenet(config.network, model.input_shape[1:])
     for variable in trained.variables:

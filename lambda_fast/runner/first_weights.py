@@ -27,7 +27,7 @@ def prepare(run: Run, callbacks: Sequence[Callback]) -> None:
     restores = any(isinstance(callback, TrainBasic) for callback in callbacks)
     if restores and checkpoint.all_steps(run.model_dir):
         return
-    restored = run.modeler.load_pretrained()
+    restored = run.modeler.load_pretrained(run.say)
     if restored is not None:
         for line in restored.lines():
             run.say(line)
