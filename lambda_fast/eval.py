@@ -1,6 +1,6 @@
 """Evaluates the newest checkpoint of a run, every image once.
 
-python -m lambda_fast.eval --config cifar10 [--set model_dir=DIR] [--json]
+    python -m lambda_fast.eval --config cifar10 [--set model_dir=DIR] [--json]
 """
 
 from __future__ import annotations
