@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,6 @@ class ImageClassificationModeler:
         self.model = model or network_of(config, len(inputter.class_names), shape)
         if config.modeler.sync_batch_norm:
             synchronize(self.model)
-        self._class_names = list(inputter.class_names)
         self._data_facts = {"samples": inputter.samples} | inputter.facts
         self._concrete = None
         self.averages = None
@@ -96,9 +95,9 @@ class ImageClassificationModeler:
             self.optimizer = self._update.optimizer
             # Above 0 where this rank wants to stop; the step tells all ranks of it.
             self.stop = tf.Variable(0.0, trainable=False, name="stop")
-            self.guard = NonfiniteGuard(
-                list(self.variables().values()), self.optimizer.iterations, modeler.on_nonfinite
-            )
+            frozen = set(map(id, self.split.frozen))
+            changing = [each for each in self.variables().values() if id(each) not in frozen]
+            self.guard = NonfiniteGuard(changing, self.optimizer.iterations, modeler.on_nonfinite)
 
     def _set_first_weights(self, inputter: Inputter) -> None:
         """Lets the network's module choose first weights by images, where it wants to.
@@ -308,8 +307,11 @@ class ImageClassificationModeler:
         names = ("height", "width", "normalize", "mean", "std")
         return {f"augmenter.{name}": _plain(getattr(spec, name)) for name in names}
 
-    def load_pretrained(self) -> pretrained.Restored | None:
+    def load_pretrained(self, say: Callable[[str], None] = print) -> pretrained.Restored | None:
         """Sets the first weights from `modeler.pretrained_model`; without one, nothing.
+
+        Args:
+            say: is told of damaged checkpoints that are passed over.
 
         Raises:
             UserError: the weights are absent or do not fit; no variable has been set.
@@ -317,10 +319,9 @@ class ImageClassificationModeler:
         config = self.config.modeler
         if not config.pretrained_model:
             return None
-        weights = pretrained.weights_of(config, self.model)
-        here = self.image_facts() | {"class_names": self._class_names}
+        weights = pretrained.weights_of(config, self.model, say)
         restored = pretrained.restore(
-            self.model, weights, config.skip_pretrained_var, self.split.frozen, here
+            self.model, weights, config.skip_pretrained_var, self.split.frozen, self.image_facts()
         )
         if self.averages is not None:
             self.averages.start()

@@ -1,4 +1,4 @@
-"""Variables chosen by patterns of their names."""
+"""Variables chosen by patterns of their names, and told by a few of these."""
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from lambda_fast.config import ConfigError
 
 MOST = 30  # names that an error lists
+SHOWN = 4  # names that a line of a run lists
 
 
 def matching(patterns: Sequence[str], names: Sequence[str], field: str) -> set[str]:
@@ -39,3 +40,9 @@ def _and_layers(name: str) -> Iterator[str]:
     while name:
         yield name
         name = name.rpartition("/")[0]
+
+
+def told(names: Sequence[str]) -> str:
+    """How many there are, and the first few."""
+    some = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return f"{len(names)} ({some})" if names else "0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from lambda_fast.config import ModelerConfig
-from lambda_fast.modeler.patterns import matching
+from lambda_fast.modeler.patterns import matching, told
 from lambda_fast.modeler.weights_file import Layer, PretrainedError, Weights, read
 from lambda_fast.network import keras_application
-
-SHOWN = 4  # names that a line lists
 
 
 @dataclass(frozen=True)
@@ -50,14 +48,14 @@ class Restored:
         yield from self.notes
 
 
-def weights_of(config: ModelerConfig, model: keras.Model) -> Weights:
-    """What `modeler.pretrained_model` names.
+def weights_of(config: ModelerConfig, model: keras.Model, say: Callable[[str], None]) -> Weights:
+    """What `modeler.pretrained_model` names, for a model; `say` is told what is passed over.
 
     Raises:
         UserError: it cannot be had.
     """
     if config.pretrained_model != "imagenet":
-        return read(config.pretrained_model)
+        return read(config.pretrained_model, say)
     layers: dict[str, Layer] = {}
     trained = keras_application.trained_on_imagenet(config.network, model.input_shape[1:])
     for variable in trained.variables:
@@ -95,17 +93,9 @@ def restore(
     variables = [v for v in model.variables if tf.as_dtype(v.dtype).is_floating]
     names = [variable.path for variable in variables]
     skipped = matching(skip, names, "modeler.skip_pretrained_var")
-    values: dict[str, np.ndarray] = {}
-    used: set[str] = set()
-    for layer, own in _by_layer(variables).items():
-        name = _name_there(layer, weights.layers)
-        for index, variable in enumerate(own):
-            if name is None or variable.path in skipped:
-                continue
-            key = _key(variable, index, own, weights.layers[name])
-            if key is not None:
-                values[variable.path] = weights.layers[name][key]
-                used.add(f"{name}/{key}")
+    found = _found(weights.layers, variables)
+    chosen = {name: where for name, where in found.items() if name not in skipped}
+    values = {name: weights.layers[layer][key] for name, (layer, key) in chosen.items()}
     _check(weights, variables, values)
     absent = [name for name in names if name not in skipped and name not in values]
     left = {variable.path for variable in frozen} & set(absent)
@@ -118,26 +108,35 @@ def restore(
     for variable in variables:
         if variable.path in values:
             variable.assign(values[variable.path])
-    there = [f"{layer}/{key}" for layer, arrays in weights.layers.items() for key in arrays]
-    return Restored(
-        weights.source,
-        list(values),
-        sorted(skipped),
-        absent,
-        [name for name in there if name not in used],
-        [
-            f"Not as where these weights learned: {name} is {value!r}, was {weights.facts[name]!r}"
-            for name, value in here.items()
-            if weights.facts.get(name, value) != value
-        ],
-    )
+    there = [(layer, key) for layer, arrays in weights.layers.items() for key in arrays]
+    used = set(chosen.values())
+    unused = [f"{layer}/{key}" for layer, key in there if (layer, key) not in used]
+    notes = [
+        f"Not as where these weights learned: {name} is {value}, was {weights.facts[name]}"
+        for name, value in here.items()
+        if weights.facts.get(name, value) != value
+    ]
+    return Restored(weights.source, list(values), sorted(skipped), absent, unused, notes)
 
 
-def _by_layer(variables: Sequence[keras.Variable]) -> dict[str, list[keras.Variable]]:
-    layers: dict[str, list[keras.Variable]] = {}
+def _found(
+    layers: dict[str, Layer], variables: Sequence[keras.Variable]
+) -> dict[str, tuple[str, str]]:
+    """The layer and the name in it of each variable's array, by variable; of those that are there.
+
+    Whether they are skipped or not: an array's place counts its neighbours.
+    """
+    together: dict[str, list[keras.Variable]] = {}
     for variable in variables:
-        layers.setdefault(variable.path.rpartition("/")[0], []).append(variable)
-    return layers
+        together.setdefault(variable.path.rpartition("/")[0], []).append(variable)
+    found = {}
+    for layer, own in together.items():
+        name = _name_there(layer, layers)
+        for index, variable in enumerate(own if name is not None else []):
+            key = _key(variable, index, own, layers[name])
+            if key is not None:
+                found[variable.path] = name, key
+    return found
 
 
 def _name_there(layer: str, there: dict[str, Layer]) -> str | None:
@@ -178,9 +177,3 @@ def _check(
             f"[pretrained] expected weights of this network ({here}), found none in "
             f"{weights.source}, which has {there}. Choose the network that it was saved from"
         )
-
-
-def told(names: Sequence[str]) -> str:
-    """How many, and the first few."""
-    some = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{len(names)} ({some})" if names else "0"

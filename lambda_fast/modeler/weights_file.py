@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 from lambda_fast import checkpoint
 from lambda_fast.errors import UserError
 from lambda_fast.modeler.averages import to_evaluate
+from lambda_fast.newest_checkpoint import newest
 
 KINDS = ".h5, .weights.h5, .keras, .safetensors"
 
@@ -45,32 +47,27 @@ class Weights:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def read(name: str) -> Weights:
+def read(name: str, say: Callable[[str], None] = print) -> Weights:
     """Reads a Keras weights file, a `.keras` file, a checkpoint, or a run's newest checkpoint.
 
     Args:
         name: of the file, or of the run's `model_dir`; `~` is expanded.
+        say: is told of damaged checkpoints that are passed over.
 
     Raises:
         PretrainedError: there is nothing, or nothing that can be read.
-        CheckpointError: a checkpoint is damaged.
+        CheckpointError: the folder has no checkpoint, or the one that is named is damaged.
     """
     path = Path(name).expanduser()
     if path.is_dir():
-        steps = checkpoint.all_steps(path)
-        if not steps:
-            raise PretrainedError(
-                f"[pretrained] expected a run's model_dir or a file, found {path} without "
-                f"{checkpoint.FOLDER}/step-*.safetensors. Name a folder that holds a trained run"
-            )
-        path = checkpoint.path_of(path, steps[-1])
+        return _checkpoint(*newest(path, "pretrained", say))
     if not path.exists():
         raise PretrainedError(
             f"[pretrained] expected weights at {path}, found nothing. Set modeler.pretrained_model "
             f"to a file ({KINDS}), to a run's model_dir or to imagenet"
         )
     if path.suffix == ".safetensors":
-        return _checkpoint(path)
+        return _checkpoint(path, checkpoint.read(path))
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
@@ -93,8 +90,7 @@ def read(name: str) -> Weights:
     )
 
 
-def _checkpoint(path: Path) -> Weights:
-    found = checkpoint.read(path)
+def _checkpoint(path: Path, found: checkpoint.Checkpoint) -> Weights:
     layers: dict[str, Layer] = {}
     for name, value in to_evaluate(found.values)[0].items():
         layer, _, leaf = name.removeprefix("model/").rpartition("/")

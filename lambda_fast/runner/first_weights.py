@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lambda_fast import checkpoint, native
 from lambda_fast.callback import Callback, Run
 from lambda_fast.callback.train_basic import TrainBasic
-from lambda_fast.modeler.pretrained import told
+from lambda_fast.modeler.patterns import told
 
 
 def prepare(run: Run, callbacks: Sequence[Callback]) -> None:
@@ -27,7 +27,7 @@ def prepare(run: Run, callbacks: Sequence[Callback]) -> None:
     restores = any(isinstance(callback, TrainBasic) for callback in callbacks)
     if restores and checkpoint.all_steps(run.model_dir):
         return
-    restored = run.modeler.load_pretrained()
+    restored = run.modeler.load_pretrained(run.say)
     if restored is not None:
         for line in restored.lines():
             run.say(line)

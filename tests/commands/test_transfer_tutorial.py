@@ -81,10 +81,17 @@ def test_the_page_leads_from_a_folder_to_an_exported_model(folder, monkeypatch, 
     assert Path("exported/saved_model.pb").exists()
 
 
-def test_other_patterns_in_the_same_folder_are_refused(folder, monkeypatch):
-    """After the page's commands: the run has its checkpoint, and goes on as it began."""
+def test_a_run_goes_on_from_its_own_checkpoint_with_the_patterns_that_it_began_with(
+    folder, monkeypatch, capfd
+):
+    """After the page's commands; what it once began from need not be there any more."""
     monkeypatch.chdir(folder)
     upper = commands()[1]
+    gone = [word.replace("=runs/head", "=runs/gone") for word in upper]
+    assert run(gone) == 0
+    output = capfd.readouterr().out
+    assert "Learning: 6 (" in output and "steps of this run are done" in output
+    assert "Restored" not in output
     changed = [word.replace("conv_*_1[23]", "conv_pw_13") for word in upper]
     with pytest.raises(checkpoint.CheckpointError, match=r"modeler.trainable_vars = .*conv_pw_13"):
         run(changed)
