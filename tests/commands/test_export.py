@@ -111,6 +111,14 @@ def test_onnx_runtime_finds_the_same(plain, exported):
     assert np.array_equal(told["classes"], found["images"].argmax(axis=1))
 
 
+def test_without_tf2onnx_it_says_what_to_install(monkeypatch):
+    from lambda_fast.serving import converter
+
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ConfigError, match=r"expected tf2onnx .* pip install 'lambda_fast\[onnx\]'"):
+        converter()
+
+
 def test_exporting_twice_is_refused_without_force(trained, exported):
     before = {path: path.stat().st_mtime_ns for path in exported.rglob("*")}
     arguments = ["--config", "cifar10", "--set", f"model_dir={trained}", "--out", str(exported)]

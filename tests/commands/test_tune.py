@@ -71,6 +71,13 @@ def test_the_best_trial_is_found_and_a_failed_one_is_told(quick, capsys):
         search(apply(quick, ["epochs=2"]), 10, "0.1", "0.25", "0.95")
 
 
+def test_without_optuna_it_says_what_to_install(quick, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ConfigError, match=r"expected Optuna, .* pip install 'lambda_fast\[tune\]'"):
+        search(quick, 1, "0.1", "0.2")
+    assert not quick.model_path().exists()
+
+
 def test_hopeless_trials_are_stopped(quick):
     values = [f"{value / 100:.2f}" for value in range(20, 60)]
     states = {trial["state"] for trial in search(quick, 12, *values)["trials"]}
