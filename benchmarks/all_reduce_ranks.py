@@ -17,7 +17,7 @@ from lambda_fast import native
 from lambda_fast.runner import collective
 
 Step = Callable[[], object]
-PATIENCE = 6  # blocks; a system whose step takes longer is measured thrice, and at no larger size
+PATIENCE = 6  # blocks; a system whose step takes longer is measured once, and at no larger size
 
 
 def main() -> None:
@@ -28,12 +28,14 @@ def main() -> None:
     slow: set[str] = set()
     for size in map(int, sizes):
         systems = _systems(peer, world, size // 4, slow)
-        steps = {name: _steps(step, float(seconds)) for name, step in systems.items()}
-        found: dict[str, list[float]] = {name: [] for name in systems}
-        for turn in range(int(rounds)):
-            for name, step in systems.items():
-                if turn < 3 or min(found[name]) / steps[name] < patience:
-                    found[name].append(_block(step, steps[name]))
+        steps, found = {}, {}
+        for name, step in systems.items():
+            steps[name], took = _steps(step, float(seconds))
+            found[name] = [took] if took / steps[name] > patience else []
+        timed = [name for name in systems if not found[name]]
+        for _ in range(int(rounds)):
+            for name in timed:
+                found[name].append(_block(systems[name], steps[name]))
         slow |= {name for name in systems if min(found[name]) / steps[name] > patience}
         if world.rank == 0:
             for name, blocks in found.items():
@@ -68,12 +70,13 @@ def _systems(
     return systems
 
 
-def _steps(step: Step, seconds: float) -> int:
-    """How many steps take about so long; the same number on all ranks."""
+def _steps(step: Step, seconds: float) -> tuple[int, float]:
+    """How many steps take about so long, and how long they would; the same on all ranks."""
     count = 1
     while (took := _block(step, count)) < seconds / 4:
         count *= 2
-    return max(1, round(count * seconds / took))
+    steps = max(1, round(count * seconds / took))
+    return steps, took / count * steps
 
 
 def _block(step: Step, steps: int) -> float:
