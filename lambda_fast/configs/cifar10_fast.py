@@ -7,6 +7,8 @@ later: whitened patches, flips that alternate from one epoch to the next, shifts
 mirrored images, label smoothing of 0.2 and a rate that falls linearly. As there, the test images
 are classified by the mean over six views; `--set modeler.test_time_augmentation=none` looks at each
 image once, in training's last evaluation as in `lambda_fast.eval`.
+
+No accuracy has been measured with it yet.
 """
 
 from lambda_fast.augmenter.spec import AugmentSpec
