@@ -49,7 +49,10 @@ def test_print_config_lists_what_set_takes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config", "nix"], "[configs] expected one of cifar10, cifar10_fast, folder, imagenet, transfer; found 'nix'"),
+        (
+            ["--config", "nix"],
+            "expected one of cifar10, cifar10_fast, folder, imagenet, transfer; found 'nix'",
+        ),
         (["--config", "cifar10", "--set", "epoch=1"], "Did you mean epochs"),
         (["--config", "cifar10", "--set", "epochs=x"], "expected epochs to be of type int"),
         (["--config", "cifar10", "--set", "epochs=0"], "expected epochs to be at least 1"),
