@@ -63,8 +63,12 @@ def name_of(kind: str, function: Callable[..., Any]) -> str:
     Raises:
         ConfigError: it is not at the top of a module, where nobody could find it.
     """
+    if hasattr(function, kind):  # as `find` made it
+        return getattr(function, kind)
+    if not hasattr(function, "__qualname__"):
+        raise ConfigError(f"[{kind}] expected a function of a module, found {function!r}")
     package, _, module = function.__module__.rpartition(".")
-    if package == f"lambda_fast.{kind}":
+    if package == f"lambda_fast.{kind}" and function.__name__ == "net":
         return module
     name = f"{function.__module__}:{function.__qualname__}"
     _elsewhere(kind, name)

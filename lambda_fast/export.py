@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fast import command
-from lambda_fast.build import find
 from lambda_fast.checkpoint import CheckpointError
 from lambda_fast.config import Config
 from lambda_fast.export_folder import check_free, export_folder
@@ -62,7 +61,6 @@ def run(config: Config, say: Callable[[str], None] = print) -> Path:
     from lambda_fast.network.layers import tensorflow_alone
     from lambda_fast.runner.forward_runner import forward_runner
 
-    find("network", config.modeler.network, "net")
     modeler = dataclasses.replace(config.modeler, precision="float32")
     config = dataclasses.replace(config, modeler=modeler)
     inputter = NoImages(image_shape=tuple(found.facts["image_shape"]), class_names=names)

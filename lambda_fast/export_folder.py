@@ -45,16 +45,22 @@ def replaced(folder: Path, force: bool) -> Iterator[Path]:
     Raises:
         ConfigError: as in `check_free`.
     """
+    folder = folder.absolute()
     check_free(folder, force)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside, old = (folder.with_name(f".{folder.name}.{word}") for word in ("partial", "old"))
-    for left in (beside, old):
-        shutil.rmtree(left, ignore_errors=True)
+    shutil.rmtree(beside, ignore_errors=True)
+    if old.exists() and not folder.exists():
+        old.rename(folder)  # a process was killed between the two renames below
     try:
         yield beside
+        check_free(folder, force)  # it took a while
+        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)
         beside.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)

@@ -8,7 +8,6 @@ A batch is a function of recipe, seed and step, so nothing of the run need be th
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -40,15 +39,18 @@ def replay(config: Config, step: int, target: Path) -> int:
     import_tensorflow()
     from lambda_fast.shown import shown
 
-    # The ranks' batches in a row are the batch of one rank that does the work of all.
-    images = config.batch_size_per_gpu * config.gpu_count
-    config = dataclasses.replace(config, batch_size_per_gpu=images, gpu_count=1)
-    with contextlib.closing(find("inputter", config.inputter.name)(config, "train")) as inputter:
-        modeler = find("modeler", config.modeler.name)(config, inputter, "train")
-        batch = inputter.batch(*divmod(step - 1, inputter.steps_per_epoch))
-        entries = shown(modeler, inputter, batch, picture.MOST)
+    build_inputter = find("inputter", config.inputter.name)
+    modeler, entries, images = None, [], 0
+    for rank in range(config.gpu_count):  # one by one, because each mixes within its own batch
+        with contextlib.closing(
+            build_inputter(config, "train", rank, config.gpu_count)
+        ) as inputter:
+            modeler = modeler or find("modeler", config.modeler.name)(config, inputter, "train")
+            batch = inputter.batch(*divmod(step - 1, inputter.steps_per_epoch))
+            images += batch.count
+            entries += shown(modeler, inputter, batch, picture.MOST - len(entries))
     picture.draw(entries).save(target)
-    return batch.count
+    return images
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -38,6 +38,13 @@ class Param:
         low, high = map(float, self.values)
         return repr(trial.suggest_float(self.path, low, high, log=self.kind == "log"))
 
+    def between(self) -> tuple[str, ...]:
+        """A value that may be suggested besides the ends: of real numbers, no whole one."""
+        if self.kind not in ("log", "linear"):
+            return ()
+        low, high = map(float, self.values)
+        return (repr(low + (high - low) * 0.37),)
+
 
 def parse(params: Sequence[str], config: Config) -> list[Param]:
     """Reads `path=log:low:high`, `path=linear:low:high`, `path=int:low:high` or `path=a,b,c`.
@@ -50,7 +57,7 @@ def parse(params: Sequence[str], config: Config) -> list[Param]:
         param = _parse(given)
         if param.path in found:
             raise ConfigError(f"[--param] expected {param.path} once, found it twice")
-        for value in param.values:
+        for value in (*param.values, *param.between()):
             changed = overrides.apply(config, [f"{param.path}={value}"])
             changed.check()
             find("network", changed.modeler.network, "net")

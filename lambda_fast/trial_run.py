@@ -48,6 +48,7 @@ def train(config: Config, recipe: str, hopeless: Callable[[int, float], bool]) -
             stdout=log,
             stderr=log,
             preexec_fn=die_with_parent,  # else it would go on beside the one that takes it up
+            start_new_session=True,  # a second signal ends it at once: Ctrl-C is passed on by us
         )
         try:
             while process.poll() is None:

@@ -53,7 +53,7 @@ def run(config: Config, recipe: str, params: Sequence[Param], trials: int) -> di
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
         )
         # A seed that is the same each time would suggest the same again.
-        study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
+        study.sampler = optuna.samplers.TPESampler(seed=(config.seed + len(study.trials)) % 2**32)
         _check_same(study, config, params)
         _take_up(study, optuna)
         while (done := sum(t.state.is_finished() for t in _counted(study))) < trials:
@@ -70,8 +70,6 @@ def _one(
     name = trial.user_attrs.get("folder", f"{trial.number:04d}")
     trial.set_user_attr("folder", name)
     folder = config.model_path() / "trials" / name
-    changed = overrides.apply(config, chosen)
-    changed = dataclasses.replace(changed, model_dir=str(folder))
     print(f"{title}: {' '.join(chosen)}", flush=True)
 
     def hopeless(step: int, accuracy: float) -> bool:
@@ -79,6 +77,8 @@ def _one(
         return trial.should_prune()
 
     try:
+        changed = overrides.apply(config, chosen)
+        changed = dataclasses.replace(changed, model_dir=str(folder))
         changed.check()
         accuracy = trial_run.train(changed, recipe, hopeless)
     except UserError as error:

@@ -1,4 +1,7 @@
-"""The cifar augmenter: a random crop of the padded image, and a flip (He et al., 2015, 4.2)."""
+"""The cifar augmenter: a random crop of the padded image, and a flip.
+
+As He et al., 2015 (arXiv:1512.03385, 4.2), but padded by the mirrored image instead of zeros.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lambda_fast.config.checks import require, require_at_least
+from lambda_fast.config.checks import require, require_at_least, require_choices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,7 @@ class InputterConfig:
             ConfigError: names the field, what is expected and what was found.
         """
         prefix = "inputter."
+        require_choices(self, prefix)
         require_at_least(
             0, self, prefix, "num_classes", "image_depth", "resize", "cache_gib", "threads"
         )

@@ -73,9 +73,9 @@ class ModelerConfig:
         mix_switch: where `mixup` and `cutmix` are on, share of the mixed images with `cutmix`.
         on_nonfinite: when loss or gradients are not finite: `stop`, with the variables as they
             were before, or `skip` the step. Either way `<model_dir>/nonfinite.json` says where.
-        test_time_augmentation: eval and infer take the mean of the logits of the image alone
-            (`none`), of it and its mirror image (`flip`), or of these also shifted by a pixel to
-            two sides (`flip_shift`, six times the work). Figures with it and without it are of
+        test_time_augmentation: evaluation, infer and exported networks take the mean of the logits
+            of the image alone (`none`), of it and its mirror image (`flip`), or of these also
+            shifted by a pixel to two sides (`flip_shift`, six times the work). Figures with it and without it are of
             different kinds; say which.
         sync_batch_norm: normalise with the statistics of all ranks' images, not of each rank's.
     """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lambda_fast.config.checks import require_at_least
+from lambda_fast.config.checks import require_at_least, require_choices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,5 +43,6 @@ class RunnerConfig:
         Raises:
             ConfigError: names the field, what is expected and what was found.
         """
+        require_choices(self, "runner.")
         require_at_least(4, self, "runner.", "timeout")
         require_at_least(0, self, "runner.", "restarts")

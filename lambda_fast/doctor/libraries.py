@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 from lambda_fast import native
@@ -28,7 +28,7 @@ def libraries() -> Iterator[Finding]:
         yield Finding("DALI", "wrong", "none: image files cannot be decoded", remedy)
     else:
         folder = Path(spec.origin).parent
-        yield Finding("DALI", "ok", f"{version('nvidia-dali-cuda120')} at {folder}")
+        yield Finding("DALI", "ok", f"{_dali_version()} at {folder}")
     try:
         yield Finding("MPI", "ok", f"{mpi_library()}, started by {Path(mpiexec()).resolve()}")
     except UserError as error:
@@ -36,12 +36,24 @@ def libraries() -> Iterator[Finding]:
     if not gpus_present():
         yield Finding("NCCL", "note", "not needed without a GPU")
         return
+    absent = "note" if gpus_present() == 1 else "wrong"
     try:
-        yield Finding("NCCL", "ok" if built["nccl"] else "wrong", nccl_library())
+        if built["nccl"]:
+            yield Finding("NCCL", "ok", nccl_library())
+        else:
+            remedy = f"pip install nvidia-nccl-cu12 && LAMBDA_FAST_CUDA=ON {native.REBUILD}"
+            yield Finding("NCCL", absent, "not in this build: one GPU alone", remedy)
     except UserError as error:
-        yield Finding("NCCL", "note" if gpus_present() == 1 else "wrong", str(error))
+        yield Finding("NCCL", absent, str(error))
     nvcc = os.environ.get("CUDACXX") or shutil.which("nvcc")
     yield Finding("nvcc", "ok" if nvcc else "note", nvcc or "none; only building needs it")
+
+
+def _dali_version() -> str:
+    """Of whichever wheel there is; it has one for each CUDA version."""
+    names = packages_distributions().get("nvidia", [])
+    found = [f"{name} {version(name)}" for name in sorted(set(names)) if "dali" in name]
+    return ", ".join(found) or "of unknown version"
 
 
 def _mapped(name: str) -> str:

@@ -54,6 +54,7 @@ def net_of(name: str) -> Callable[[int, tuple[int, int, int]], keras.Model]:
         logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")(pooled)
         return keras.Model(body.input, logits, name=body.name)
 
+    net.network = name  # by which `build.name_of` finds it again
     return net
 
 
