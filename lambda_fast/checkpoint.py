@@ -193,7 +193,10 @@ def _numbered(names: Sequence[str]) -> bool:
 
 
 def _damaged(path: Path, found: str) -> DamagedError:
-    return DamagedError(f"[checkpoint] expected an intact checkpoint at {path}, found: {found}")
+    return DamagedError(
+        f"[checkpoint] expected an intact checkpoint at {path}, found: {found}. "
+        "Remove it, or take another one"
+    )
 
 
 def _whole_digest(values: str, metadata: Mapping[str, str]) -> str:

@@ -39,12 +39,10 @@ def replay(config: Config, step: int, target: Path) -> int:
     import_tensorflow()
     from lambda_fast.shown import shown
 
-    build_inputter = find("inputter", config.inputter.name)
+    build_inputter, ranks = find("inputter", config.inputter.name), config.gpu_count
     modeler, entries, images = None, [], 0
-    for rank in range(config.gpu_count):  # one by one, because each mixes within its own batch
-        with contextlib.closing(
-            build_inputter(config, "train", rank, config.gpu_count)
-        ) as inputter:
+    for rank in range(ranks):  # one by one, because each mixes within its own batch
+        with contextlib.closing(build_inputter(config, "train", rank, ranks)) as inputter:
             modeler = modeler or find("modeler", config.modeler.name)(config, inputter, "train")
             batch = inputter.batch(*divmod(step - 1, inputter.steps_per_epoch))
             images += batch.count

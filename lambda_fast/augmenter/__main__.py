@@ -1,6 +1,8 @@
 """Draws what an augmenter makes of one image: twelve samples in a grid.
 
-python -m lambda_fast.augmenter --augmenter vgg --image a.jpg --show grid.png
+    python -m lambda_fast.augmenter --augmenter vgg --image a.jpg --show grid.png
+
+`--set augmenter.FIELD=VALUE` changes what it does.
 """
 
 from __future__ import annotations

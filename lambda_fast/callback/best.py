@@ -11,19 +11,26 @@ class Best:
     """Keeps one checkpoint in `Config.best_path`, laid out like a run's own."""
 
     def __init__(self) -> None:
-        self._accuracy: float | None = None
+        self._accuracy = -1.0
+
+    def look(self, run: Run) -> None:
+        """Reads how good the one is that an earlier process kept; once, before the first step.
+
+        Raises:
+            CheckpointError: what is there is damaged, or of another run.
+        """
+        folder = run.config.best_path()
+        paths = [checkpoint.path_of(folder, step) for step in checkpoint.all_steps(folder)]
+        self._accuracy = max((_stored(path, run) for path in paths), default=-1.0)
 
     def offer(self, run: Run, accuracy: float) -> None:
         """Stores the run as it is, if it is better than all before, in earlier processes as well.
 
         Raises:
-            CheckpointError: it cannot be stored; or what is there is damaged, or of another run.
+            CheckpointError: it cannot be stored.
         """
         folder = run.config.best_path()
         before = checkpoint.all_steps(folder)
-        if self._accuracy is None:
-            paths = [checkpoint.path_of(folder, step) for step in before]
-            self._accuracy = max((_stored(path, run) for path in paths), default=-1.0)
         if accuracy <= self._accuracy:
             return
         state = state_of(run, {"eval_accuracy": accuracy})

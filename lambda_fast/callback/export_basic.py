@@ -35,6 +35,8 @@ class ExportBasic(Restoring):
             "network": run.config.modeler.network,
             "checkpoint": str(path),
             "step": found.step,
+            "averaged": run.modeler.averaged,
+            "test_time_augmentation": run.config.modeler.test_time_augmentation,
             "image_shape": run.inputter.image_shape,
             "class_names": names,
         }

@@ -22,6 +22,11 @@ class TrainEval(Callback):
         self._modeler = None
         self._step = -1
 
+    def before_run(self, run: Run) -> None:
+        """Looks at the best checkpoint of an earlier process."""
+        if self._best is not None:
+            self._best.look(run)
+
     def after_step(self, run: Run, report: StepReport) -> None:
         """Evaluates at the end of an epoch, when it is time."""
         if self._every and run.is_epoch_end() and (report.epoch + 1) % self._every == 0:

@@ -75,8 +75,8 @@ class ModelerConfig:
             were before, or `skip` the step. Either way `<model_dir>/nonfinite.json` says where.
         test_time_augmentation: evaluation, infer and exported networks take the mean of the logits
             of the image alone (`none`), of it and its mirror image (`flip`), or of these also
-            shifted by a pixel to two sides (`flip_shift`, six times the work). Figures with it and without it are of
-            different kinds; say which.
+            shifted by a pixel to two sides (`flip_shift`, six times the work). Figures with it and
+            without it are of different kinds; say which.
         sync_batch_norm: normalise with the statistics of all ranks' images, not of each rank's.
     """
 

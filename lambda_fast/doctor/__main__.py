@@ -1,6 +1,8 @@
 """Says what this machine can do for a run, what is wrong, and which command mends it.
 
-python -m lambda_fast.doctor [--json]
+    python -m lambda_fast.doctor [--json]
+
+The exit code is 1 when something is wrong.
 """
 
 from __future__ import annotations

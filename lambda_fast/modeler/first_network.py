@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+from keras.src.utils.naming import reset_uids  # public in no other place
 
 from lambda_fast.build import find
 from lambda_fast.config import Config, ConfigError
@@ -34,6 +35,7 @@ def network_of(config: Config, num_classes: int, image_shape: tuple[int, int, in
     try:
         keras.config.set_dtype_policy(POLICIES[config.modeler.precision])
         keras.utils.set_random_seed(config.seed % 2**32)
+        reset_uids()  # unnamed layers are called alike whatever was built before
         return net(num_classes, image_shape)
     except ConfigError:
         raise

@@ -55,7 +55,8 @@ def freeze(model: keras.Model, config: ModelerConfig) -> Split:
     for layer in model._flatten_layers():
         floats = [v for v in layer.variables if tf.as_dtype(v.dtype).is_floating]
         inside = [v for v in floats if id(v) in weights]
-        stays = not any(v.path in chosen for v in inside or floats)
+        # What the network itself keeps from learning does not move either.
+        stays = not layer.trainable or not any(v.path in chosen for v in inside or floats)
         if floats and stays:
             layer.trainable = False
             frozen.update(map(id, floats))

@@ -211,7 +211,7 @@ class ImageClassificationModeler:
         outputs = self.reduce(self.model_fn(*inputs, None))
         grads = outputs.pop("grads")
         found = self.apply(grads, outputs["learning_rate"])
-        self.guard.settle(before, outputs["loss"], grads)
+        self.guard.settle(before, outputs["loss"], [*grads, *found.values()])
         return outputs | found
 
     def training_inputs(
@@ -292,9 +292,8 @@ class ImageClassificationModeler:
             "modeler.trainable_vars": list(config.modeler.trainable_vars),
             "modeler.skip_trainable_vars": list(config.modeler.skip_trainable_vars),
             "seed": config.seed,
-            "batch_size_per_gpu * gpu_count * modeler.accumulate": (
-                config.batch_size("train") * config.gpu_count
-            ),
+            # with what modeler.accumulate adds; named as earlier versions named it
+            "batch_size_per_gpu * gpu_count": config.batch_size("train") * config.gpu_count,
             "modeler.optimizer": config.modeler.optimizer,
             "modeler.ema": "on" if config.modeler.ema > 0 else "off",
             **self._data_facts,

@@ -60,7 +60,7 @@ class NonfiniteGuard:
         Args:
             before: as `before` gave them.
             loss: float32 scalar, over all ranks.
-            grads: likewise, before they are clipped.
+            grads: likewise, before they are clipped, and what clipping found.
         """
         finite = [tf.reduce_all(tf.math.is_finite(each)) for each in (loss, *grads)]
         good = tf.reduce_all(tf.stack(finite))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras.src.utils.naming import reset_uids  # public in no other place
 
 from lambda_fast.config import ConfigError
 
@@ -71,7 +73,13 @@ def trained_on_imagenet(name: str, image_shape: tuple[int, int, int]) -> keras.M
             f"such as modeler.network=MobileNet; found {name!r}. Name a file of its weights instead"
         )
     make, arguments = _maker(name)
+    if re.match(r"EfficientNetB\d", name):
+        raise ConfigError(
+            f"[pretrained] expected a network without layers of its own for imagenet, found "
+            f"{name}: Keras scales its pixels only where it loads these weights. Take EfficientNetV2B0"
+        )
     try:
+        reset_uids()  # unnamed layers are called as in the network they are for
         return _body(make, arguments, image_shape, "imagenet")
     except Exception as error:  # Keras raises a bare one where the file cannot be fetched
         raise ConfigError(

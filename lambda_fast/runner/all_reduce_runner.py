@@ -84,7 +84,7 @@ class _Together(Callback):
 
     def after_step(self, run: Run, report: StepReport) -> None:
         """Keeps what the ranks said of stopping."""
-        self.stops = [self.stops[1], report.outputs["stop"]]
+        self.stops = [self.stops[1], report.outputs.get("stop", 0.0)]
 
     def after_run(self, run: Run) -> None:
         """Waits for all ranks, so that none leaves while another still needs it."""

@@ -65,7 +65,11 @@ class Nonfinite(Callback):
         )
         self._in_a_row = self._in_a_row + steps if found.count == steps else 0
         if self._in_a_row >= MOST_IN_A_ROW:
-            raise _diverged(f"none in the last {self._in_a_row} steps")
+            raise DivergedError(
+                "[loss] expected finite values of loss and gradients, found none in the last "
+                f"{self._in_a_row} steps. Lower modeler.learning_rate; "
+                f"{run.model_dir / FILE} tells of the first such step"
+            )
 
 
 def _diverged(found: str) -> DivergedError:

@@ -112,7 +112,10 @@ def take_devices(world: World, launched: bool) -> None:
 
 
 def cores_of(cores: list[int], rank: int, ranks: int) -> list[int]:
-    """A rank's part of the cores; nothing where there are fewer cores than ranks."""
-    if len(cores) < ranks:
-        return []
-    return cores[len(cores) * rank // ranks : len(cores) * (rank + 1) // ranks]
+    """A rank's part of the cores; nothing where there are fewer cores than ranks.
+
+    All parts are equally large: XLA's matrix products may sum in another order on another number of
+    threads, and the ranks' copies of the variables would drift apart.
+    """
+    share = len(cores) // ranks
+    return cores[share * rank : share * (rank + 1)]

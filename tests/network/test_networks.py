@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 
 from lambda_fast.build import find, recipe
-from lambda_fast.config import ConfigError
+from lambda_fast.config import Config, ConfigError, ModelerConfig
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
-from lambda_fast.modeler.first_network import chosen_precision
+from lambda_fast.modeler.first_network import chosen_precision, network_of
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.network import airbench, inception_v4
+from lambda_fast.network.keras_application import trained_on_imagenet
 
 PARAMETERS = [  # of the papers, or of what is widely used where a paper gives round numbers
     ("resnet32", 10, (32, 32, 3), 464_154),
@@ -144,3 +145,16 @@ def test_the_first_filters_of_airbench_pass_their_channels():
 def test_the_fast_gelu_is_near_the_exact_one():
     x = np.linspace(-6, 6, 101, dtype=np.float32)
     assert np.abs(airbench.gelu(x) - keras.activations.gelu(x, approximate=False)).max() < 0.021
+
+
+def test_unnamed_layers_are_called_alike_in_every_network():
+    """A checkpoint of one process fits a network that another one built after others."""
+    modeler = ModelerConfig(network="Xception", precision="float32")
+    config = Config(name="names", modeler=modeler)
+    first, second = (network_of(config, 3, (71, 71, 3)) for _ in range(2))
+    assert [v.path for v in first.variables] == [v.path for v in second.variables]
+
+
+def test_imagenet_weights_that_see_other_pixels_are_refused():
+    with pytest.raises(ConfigError, match="EfficientNetV2B0"):
+        trained_on_imagenet("EfficientNetB0", (64, 64, 3))

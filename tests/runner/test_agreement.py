@@ -94,5 +94,5 @@ def test_the_world_is_read_from_the_environment():
 
 
 def test_cores_are_shared_out():
-    assert [cores_of([0, 1, 2, 3, 4], rank, 2) for rank in range(2)] == [[0, 1], [2, 3, 4]]
+    assert [cores_of([0, 1, 2, 3, 4], rank, 2) for rank in range(2)] == [[0, 1], [2, 3]]
     assert cores_of([0], 0, 2) == []
