@@ -76,7 +76,8 @@ def trained_on_imagenet(name: str, image_shape: tuple[int, int, int]) -> keras.M
     if re.match(r"EfficientNetB\d", name):
         raise ConfigError(
             f"[pretrained] expected a network without layers of its own for imagenet, found "
-            f"{name}: Keras scales its pixels only where it loads these weights. Take EfficientNetV2B0"
+            f"{name}: Keras scales its pixels only where it loads these weights. Take "
+            "EfficientNetV2B0"
         )
     try:
         reset_uids()  # unnamed layers are called as in the network they are for
