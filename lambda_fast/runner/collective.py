@@ -99,7 +99,7 @@ def join(gpu: bool = False, timeout: float = 60.0) -> World:
 
     Args:
         gpu: the ranks compute on a GPU each, so that tensors travel through NCCL.
-        timeout: seconds that NCCL has to start.
+        timeout: seconds that NCCL has to start, and to end; calls in between have no limit.
 
     Returns:
         The world; the same one when called again.

@@ -18,7 +18,8 @@ struct Piece {
   ValueType type;
 };
 
-// Values [offset, offset + count) of the bucket are piece `i`; offsets are multiples of kAlignment, gaps hold zeros.
+// Values [offset, offset + count) of the bucket are piece `i`; offsets are multiples of kAlignment. Gaps
+// hold zeros where `pack` writes them, and whatever was there on a GPU.
 class Bucket {
  public:
   static constexpr int64_t kAlignment = 16;  // 64 bytes of float32
