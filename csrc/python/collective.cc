@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <exception>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -49,7 +50,7 @@ void add_collective(py::module_& module) {
         std::unique_ptr<Communicator> gpu;
         try {
           gpu = nccl.empty() ? make_solo() : make_nccl(nccl, joined.get(), timeout);
-        } catch (const Error& error) {
+        } catch (const std::exception& error) {
           if (joined->size() == 1) throw;
           std::cerr << error.what() << std::endl;  // MPI's abort ends this process here
           joined->abort();                         // the others wait for this rank

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, files
@@ -129,6 +130,22 @@ def leave() -> None:
     native.core().leave_world()
 
 
+@functools.cache
+def _ops() -> Any:
+    """The ops, whose gradients TensorFlow knows from here on."""
+    import tensorflow as tf
+
+    tf.RegisterGradient("LambdaFast>AllReduce")(_all_reduce_gradient)
+    tf.no_gradient("LambdaFast>Broadcast")
+    return native.ops()
+
+
+def _all_reduce_gradient(op: tf.Operation, *gradients: tf.Tensor) -> list[tf.Tensor | None]:
+    """Of the sum of all ranks' losses: what went to all ranks comes back from all of them."""
+    *results, _ticket = gradients
+    return [*all_reduce(results, mean=op.get_attr("mean")), None]
+
+
 def _in_order(
     op: Callable[..., Any], tensors: list[tf.Tensor], **attributes: Any
 ) -> list[tf.Tensor]:
@@ -159,7 +176,7 @@ def all_reduce(tensors: Sequence[tf.Tensor], mean: bool = True) -> list[tf.Tenso
     tensors = list(tensors)
     if not tensors or world().ranks == 1:
         return tensors
-    return _in_order(native.ops().lambda_fast_all_reduce, tensors, mean=mean)
+    return _in_order(_ops().lambda_fast_all_reduce, tensors, mean=mean)
 
 
 def broadcast(tensors: Sequence[tf.Tensor], root: int = 0) -> list[tf.Tensor]:
@@ -181,4 +198,4 @@ def broadcast(tensors: Sequence[tf.Tensor], root: int = 0) -> list[tf.Tensor]:
         raise CollectiveError(f"[broadcast] expected a rank below {here.ranks}, found root {root}")
     if not tensors or here.ranks == 1:
         return tensors
-    return _in_order(native.ops().lambda_fast_broadcast, tensors, root=root)
+    return _in_order(_ops().lambda_fast_broadcast, tensors, root=root)

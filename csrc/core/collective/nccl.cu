@@ -133,7 +133,8 @@ class Nccl : public Communicator {
   }
 
   // The buffer, behind its last use. cudaFree waits until nobody uses the old one. What no piece covers is summed too,
-  // whatever an earlier call left there; nobody reads those sums. It begins as zeros, because it is read before all was written.
+  // whatever an earlier call left there; nobody reads those sums. It begins as zeros, because it is read before all was
+  // written.
   void reserve(int64_t bytes, cudaStream_t caller) {
     check(cudaStreamWaitEvent(caller, free_), "cudaStreamWaitEvent");
     if (bytes <= reserved_) return;
