@@ -54,6 +54,12 @@ def test_ranks_that_call_different_things_are_told(kind):
     assert any("the same call with the same shapes" in entry for entry in said), said
 
 
+def test_a_rank_that_cannot_start_nccl_ends_the_wait_of_the_others():
+    waiting, failed = run("start_program.py", "", 2)
+    assert "[barrier] expected all 2 ranks, found that the run was ended" in waiting
+    assert "[nccl] expected" in failed
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_abort_ends_pending_and_later_calls_within_a_second(ranks):
     for seconds, errors in run(PROGRAM, "abort", ranks):
