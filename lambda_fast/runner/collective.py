@@ -135,9 +135,10 @@ def _ops() -> Any:
     """The ops, whose gradients TensorFlow knows from here on."""
     import tensorflow as tf
 
+    ops = native.ops()
     tf.RegisterGradient("LambdaFast>AllReduce")(_all_reduce_gradient)
     tf.no_gradient("LambdaFast>Broadcast")
-    return native.ops()
+    return ops
 
 
 def _all_reduce_gradient(op: tf.Operation, *gradients: tf.Tensor) -> list[tf.Tensor | None]:

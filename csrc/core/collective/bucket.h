@@ -22,8 +22,8 @@ struct Piece {
 constexpr uint64_t kHashStart = 14695981039346656037u;
 constexpr uint64_t hashed(uint64_t hash, uint64_t word) { return (hash ^ word) * 1099511628211u; }
 
-// Values [offset, offset + count) of the bucket are piece `i`; offsets are multiples of kAlignment. Gaps
-// hold zeros where `pack` writes them, and whatever was there on a GPU.
+// Values [offset, offset + count) of the bucket are piece `i`; offsets are multiples of kAlignment. Gaps hold
+// zeros where `pack` writes them, and whatever was there on a GPU.
 class Bucket {
  public:
   static constexpr int64_t kAlignment = 16;  // 64 bytes of float32

@@ -25,11 +25,11 @@ NcclLink::NcclLink(const std::string& path, Communicator* bootstrap, double time
     library_.check(library_.comm_init_rank_config(&communicator_, bootstrap_.size(), id, bootstrap_.rank(), &config),
                    kStart);
     settle(kStart, timeout_);
+    watch_ = std::thread([this] { watch(); });
   } catch (...) {
     if (communicator_ != nullptr) library_.comm_abort(communicator_);
     throw;
   }
-  watch_ = std::thread([this] { watch(); });
 }
 
 NcclLink::~NcclLink() {
@@ -50,7 +50,7 @@ void NcclLink::finish() {
     settle(kEnd, timeout_);
     library_.comm_destroy(communicator_);
   } catch (const Error&) {
-    library_.comm_abort(communicator_);
+    abort();
   }
 }
 
