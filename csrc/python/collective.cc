@@ -2,6 +2,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <exception>
+#include <iostream>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -44,12 +47,20 @@ void add_collective(py::module_& module) {
       [](const std::string& mpi, const std::string& nccl, double timeout) {
         const py::gil_scoped_release release;
         auto joined = mpi.empty() ? make_solo() : make_mpi(mpi);
-        auto gpu = nccl.empty() ? make_solo() : make_nccl(nccl, joined.get(), timeout);
+        std::unique_ptr<Communicator> gpu;
+        try {
+          gpu = nccl.empty() ? make_solo() : make_nccl(nccl, joined.get(), timeout);
+        } catch (const std::exception& error) {
+          if (joined->size() == 1) throw;
+          std::cerr << error.what() << std::endl;  // MPI's abort ends this process here
+          joined->abort();                         // the others wait for this rank
+          throw;
+        }
         set_world(std::move(joined), std::move(gpu));
       },
       py::arg("mpi"), py::arg("nccl") = "", py::arg("timeout") = 60.0,
       "Joins the ranks that mpiexec or srun started, through the MPI library at the path; and NCCL's, for GPUs, whose "
-      "start fails after `timeout` seconds.");
+      "start and end fail after `timeout` seconds each.");
   module.def(
       "leave_world",
       [] {

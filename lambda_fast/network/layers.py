@@ -357,7 +357,7 @@ class MaxPooling2D(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[batch, height, width, channels] to [batch, out_height, out_width, channels]."""
-        if self.padding == 0 and self.pool_size == self.strides:
+        if has_native_kernels() and self.padding == 0 and self.pool_size == self.strides:
             return self._of_tiles(x)
         if self.padding:  # XLA takes no explicit padding here
             pads = (self.padding, self.padding)

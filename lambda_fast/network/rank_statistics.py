@@ -25,10 +25,3 @@ def moments(x: tf.Tensor, shift: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     mean, square, within = all_reduce([distance, tf.square(distance), variance])
     between = tf.maximum(square - tf.square(mean), 0.0)
     return shift + mean, within + between
-
-
-@tf.RegisterGradient("LambdaFast>AllReduce")
-def _all_reduce_gradient(op: tf.Operation, *gradients: tf.Tensor) -> list[tf.Tensor | None]:
-    """Of the sum of all ranks' losses: what went to all ranks comes back from all of them."""
-    *results, _ticket = gradients
-    return [*all_reduce(results, mean=op.get_attr("mean")), None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, files
@@ -99,7 +100,7 @@ def join(gpu: bool = False, timeout: float = 60.0) -> World:
 
     Args:
         gpu: the ranks compute on a GPU each, so that tensors travel through NCCL.
-        timeout: seconds that NCCL has to start.
+        timeout: seconds that NCCL has to start, and to end; calls in between have no limit.
 
     Returns:
         The world; the same one when called again.
@@ -127,6 +128,23 @@ def join(gpu: bool = False, timeout: float = 60.0) -> World:
 def leave() -> None:
     """Back to a world of one. All ranks must call it: it waits for them."""
     native.core().leave_world()
+
+
+@functools.cache
+def _ops() -> Any:
+    """The ops, whose gradients TensorFlow knows from here on."""
+    import tensorflow as tf
+
+    ops = native.ops()
+    tf.RegisterGradient("LambdaFast>AllReduce")(_all_reduce_gradient)
+    tf.no_gradient("LambdaFast>Broadcast")
+    return ops
+
+
+def _all_reduce_gradient(op: tf.Operation, *gradients: tf.Tensor) -> list[tf.Tensor | None]:
+    """Of the sum of all ranks' losses: what went to all ranks comes back from all of them."""
+    *results, _ticket = gradients
+    return [*all_reduce(results, mean=op.get_attr("mean")), None]
 
 
 def _in_order(
@@ -159,7 +177,7 @@ def all_reduce(tensors: Sequence[tf.Tensor], mean: bool = True) -> list[tf.Tenso
     tensors = list(tensors)
     if not tensors or world().ranks == 1:
         return tensors
-    return _in_order(native.ops().lambda_fast_all_reduce, tensors, mean=mean)
+    return _in_order(_ops().lambda_fast_all_reduce, tensors, mean=mean)
 
 
 def broadcast(tensors: Sequence[tf.Tensor], root: int = 0) -> list[tf.Tensor]:
@@ -181,4 +199,4 @@ def broadcast(tensors: Sequence[tf.Tensor], root: int = 0) -> list[tf.Tensor]:
         raise CollectiveError(f"[broadcast] expected a rank below {here.ranks}, found root {root}")
     if not tensors or here.ranks == 1:
         return tensors
-    return _in_order(native.ops().lambda_fast_broadcast, tensors, root=root)
+    return _in_order(_ops().lambda_fast_broadcast, tensors, root=root)

@@ -84,14 +84,31 @@ def broadcasts():
     return "not refused"
 
 
-def mismatch():
-    """The last rank sums another shape than the others."""
-    count = 1000 if world.rank < world.ranks - 1 else 1001
+def zeros(*counts):
+    return [np.zeros(count, np.float32) for count in counts]
+
+
+# What the first ranks do, and the last one instead.
+MISMATCHES = {
+    "sizes": (lambda: core.all_reduce(zeros(1000)), lambda: core.all_reduce(zeros(1001))),
+    "means": (lambda: core.all_reduce(zeros(9), True), lambda: core.all_reduce(zeros(9), False)),
+    "parts": (lambda: core.broadcast(zeros(10, 20), 0), lambda: core.broadcast(zeros(20, 10), 0)),
+    "roots": (lambda: core.broadcast(zeros(9), 0), lambda: core.broadcast(zeros(9), 1)),
+}
+
+
+def mismatch(kind):
+    """The last rank calls something else than the others."""
     try:
-        core.all_reduce([np.zeros(count, np.float32)], True)
+        MISMATCHES[kind][world.rank == world.ranks - 1]()
     except (ValueError, RuntimeError) as error:
         return str(error)
     return "not refused"
+
+
+def mismatches():
+    """Over MPI, which goes on after each."""
+    return {kind: mismatch(kind) for kind in MISMATCHES}
 
 
 def abort():
@@ -136,5 +153,6 @@ def rounds():
 
 
 if __name__ == "__main__":
-    say(world.rank, globals()[sys.argv[1]]())
+    case, *arguments = sys.argv[1].split()
+    say(world.rank, globals()[case](*arguments))
     collective.leave()

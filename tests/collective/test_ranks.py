@@ -37,15 +37,27 @@ def test_case(case):
 
 
 def test_over_mpi_they_are_told_what_differs():
-    said = run(PROGRAM, "mismatch", 3, **OVER_MPI)
-    expected = "[all_reduce] expected the same total size on all 3 ranks, found 1000 to 1001"
-    assert all(expected in entry for entry in said), said
+    same = "expected the same {} on all 3 ranks, found {}"
+    operation = "operation (sum 0, mean 1, broadcast 2, barrier 3)"
+    for said in run(PROGRAM, "mismatches", 3, **OVER_MPI):
+        assert "[all_reduce] " + same.format("total size", "1000 to 1001") in said["sizes"]
+        assert "[all_reduce] " + same.format(operation, "0 to 1") in said["means"]
+        assert "[broadcast] " + same.format("shapes and types", "") in said["parts"]
+        assert "[broadcast] " + same.format("root", "0 to 1") in said["roots"]
 
 
-def test_ranks_that_sum_different_things_are_told():
-    said = run(PROGRAM, "mismatch", 3)
-    assert all("[all_reduce] expected" in entry for entry in said), said
+@pytest.mark.parametrize("kind", ["sizes", "means", "parts", "roots"])
+def test_ranks_that_call_different_things_are_told(kind):
+    said = run(PROGRAM, f"mismatch {kind}", 3)
+    where = "[broadcast]" if kind in ("parts", "roots") else "[all_reduce]"
+    assert all(f"{where} expected" in entry for entry in said), said
     assert any("the same call with the same shapes" in entry for entry in said), said
+
+
+def test_a_rank_that_cannot_start_nccl_ends_the_wait_of_the_others():
+    waiting, failed = run("start_program.py", "", 2)
+    assert "[barrier] expected all 2 ranks, found that the run was ended" in waiting
+    assert "[nccl] expected" in failed
 
 
 @pytest.mark.parametrize("ranks", [2, 4])

@@ -24,6 +24,10 @@ def test_training_in_a_compiled_loop():
     assert first == second
 
 
+def test_gradients_come_back_from_all_ranks():
+    assert run(PROGRAM, "gradients", 2) == [[[1.5] * 2, [3.0] * 2, None]] * 2
+
+
 def test_independent_calls_keep_their_order():
     assert run(PROGRAM, "order", 2) == ["right"] * 2
 

@@ -91,6 +91,20 @@ def loop():
     return found.numpy().tobytes().hex()
 
 
+def gradients():
+    """What went to all ranks comes back from all of them; nothing comes back from a broadcast."""
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        mean, total, sent = (
+            collective.all_reduce([x])[0] * (world.rank + 1.0),
+            collective.all_reduce([x], mean=False)[0] * (world.rank + 1.0),
+            collective.broadcast([x])[0],
+        )
+    found = [tape.gradient(y, x) for y in (mean, total, sent)]
+    return [None if g is None else g.numpy().tolist() for g in found]
+
+
 def order():
     """Several calls that do not depend on each other come in the program's order on all ranks."""
 

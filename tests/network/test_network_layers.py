@@ -354,10 +354,23 @@ def test_max_pooling(size, stride, padding, jit_compile, dtype):
     assert tuple(y.shape) == layer.compute_output_shape(x.shape)
 
 
-def test_tiles_take_the_gradient_that_windows_do():
+@pytest.mark.parametrize("path", PATHS)
+def test_tiles_take_the_gradient_that_windows_do(take, path):
+    take(path)
     x = images(2, 7, 8, 5)
     with_tiles = with_gradients(MaxPooling2D(2), [x])
     all_close(with_tiles, with_gradients(keras.layers.MaxPooling2D(2), [x]))
+
+
+@needs_native
+def test_equal_greatest_values_of_a_tile_share_its_gradient():
+    x = np.zeros((1, 2, 6, 1), np.float32)  # four equal values, then two, then one
+    x[0, 0, 2:4], x[0, 1, 4] = 1.0, 1.0
+    y, dx = with_gradients(MaxPooling2D(2), [x])
+    dy = images(*y.shape, seed=2)[0, 0, :, 0]
+    shares = np.float32([[1 / 4, 1 / 4, 1 / 2, 1 / 2, 0, 0], [1 / 4, 1 / 4, 0, 0, 1, 0]])
+    assert np.array_equal(dx[0, :, :, 0], shares * dy.repeat(2))
+    close(tf.reduce_sum(dx), dy.sum(dtype=np.float64))
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -128,7 +128,7 @@ void launch(FloatBatchView output, const ImageBatchView& images, EpochKeyView ke
   const auto kernel = policy ? policy_kernel<channels, Out> : augment_kernel<channels, Out>;
   kernel<<<grid, kThreads, 0, static_cast<cudaStream_t>(context.stream)>>>(
       static_cast<Out*>(output.values), images.pixels, images.sample_ids, key.seed, key.epoch, plan);
-  check(cudaGetLastError(), "the launch of augment_kernel");
+  check(cudaGetLastError(), policy ? "the launch of policy_kernel" : "the launch of augment_kernel");
 }
 
 }  // namespace

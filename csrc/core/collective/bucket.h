@@ -18,7 +18,12 @@ struct Piece {
   ValueType type;
 };
 
-// Values [offset, offset + count) of the bucket are piece `i`; offsets are multiples of kAlignment, gaps hold zeros.
+// Goes on with a hash by one more word (FNV-1a).
+constexpr uint64_t kHashStart = 14695981039346656037u;
+constexpr uint64_t hashed(uint64_t hash, uint64_t word) { return (hash ^ word) * 1099511628211u; }
+
+// Values [offset, offset + count) of the bucket are piece `i`; offsets are multiples of kAlignment. Gaps hold
+// zeros where `pack` writes them, and whatever was there on a GPU.
 class Bucket {
  public:
   static constexpr int64_t kAlignment = 16;  // 64 bytes of float32
@@ -43,11 +48,9 @@ class Bucket {
 
   // A number that differs where counts, types or their order do, so that ranks can compare their calls.
   uint64_t layout() const {
-    uint64_t hash = 14695981039346656037u;  // FNV-1a
+    uint64_t hash = kHashStart;
     for (const Piece& piece : pieces_) {
-      for (const uint64_t word : {static_cast<uint64_t>(piece.count), static_cast<uint64_t>(piece.type)}) {
-        hash = (hash ^ word) * 1099511628211u;
-      }
+      hash = hashed(hashed(hash, static_cast<uint64_t>(piece.count)), static_cast<uint64_t>(piece.type));
     }
     return hash;
   }

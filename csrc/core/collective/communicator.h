@@ -50,7 +50,7 @@ std::unique_ptr<Communicator> make_solo();
 std::unique_ptr<Communicator> make_mpi(const std::string& path);
 
 // The same ranks on their GPUs, through the NCCL library at `path`; `bootstrap` hands NCCL's id to all.
-// NCCL's start, and whatever the host waits for later, fails after `timeout` seconds.
+// NCCL's start and its end fail after `timeout` seconds each; calls in between wait until the run ends.
 std::unique_ptr<Communicator> make_nccl(const std::string& path, Communicator* bootstrap, double timeout);
 
 // The one world of this process: solo until another is set. Work on a GPU goes through gpu_world.

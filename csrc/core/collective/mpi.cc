@@ -54,10 +54,7 @@ class Mpi : public Communicator {
     require(0 <= root && root < size_, "broadcast", "expected a root within a world of ", size_, ", found ", root);
     const std::lock_guard<std::mutex> lock(mutex_);
     if (node_) return node_->broadcast(parts, root);
-    MpiCall call(Operation::kBroadcast);
-    call.fields[1] = static_cast<uint64_t>(root), call.fields[2] = parts.size();
-    for (const Bytes& part : parts) call.fields[3] += static_cast<uint64_t>(part.size);
-    require_same(mpi_, call, "broadcast", size_);
+    require_same(mpi_, MpiCall(parts, root), "broadcast", size_);
     for (const Bytes& part : parts) {
       if (rank_ == root && part.input != part.output) std::memcpy(part.output, part.input, part.size);
       for (int64_t begin = 0; begin < part.size; begin += kMostValues) {

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/collective/bucket.h"
+#include "core/collective/communicator.h"
 #include "core/collective/mpi_library.h"
 
 namespace lambda_fast {
@@ -27,6 +29,14 @@ struct MpiCall {
     fields[2] = bucket.pieces().size();
     for (const Piece& piece : bucket.pieces()) fields[3] += static_cast<uint64_t>(piece.count);
     fields[4] = bucket.layout();
+  }
+
+  MpiCall(const std::vector<Bytes>& parts, int root) : MpiCall(Operation::kBroadcast) {
+    fields[1] = static_cast<uint64_t>(root), fields[2] = parts.size(), fields[4] = kHashStart;
+    for (const Bytes& part : parts) {
+      fields[3] += static_cast<uint64_t>(part.size);
+      fields[4] = hashed(fields[4], static_cast<uint64_t>(part.size));
+    }
   }
 };
 

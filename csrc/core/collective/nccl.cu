@@ -1,5 +1,5 @@
-// Ranks with a GPU each, through NCCL: queued behind the caller's stream, run on a stream of their own. Nothing here
-// waits for the device.
+// Ranks with a GPU each, through NCCL: queued behind the caller's stream, run on a stream of their own. The host waits
+// for the device where the buffer grows, which frees the old one, and at the end.
 #include <cuda_runtime.h>
 
 #include "core/base/error.h"
@@ -17,21 +17,32 @@ void check(cudaError_t status, const char* what) {
   }
 }
 
+struct Stream {
+  Stream() { check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
+  ~Stream() { cudaStreamDestroy(handle); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  operator cudaStream_t() const { return handle; }
+  cudaStream_t handle = nullptr;
+};
+
+struct Event {
+  Event() { check(cudaEventCreateWithFlags(&handle, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
+  ~Event() { cudaEventDestroy(handle); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  operator cudaEvent_t() const { return handle; }
+  cudaEvent_t handle = nullptr;
+};
+
 class Nccl : public Communicator {
  public:
   Nccl(const std::string& path, Communicator* bootstrap, double timeout)
-      : bootstrap_(*bootstrap), link_(path, bootstrap, timeout) {
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    for (cudaEvent_t* event : {&given_, &done_, &free_}) {
-      check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-    }
-  }
+      : bootstrap_(*bootstrap), link_(path, bootstrap, timeout) {}
 
   ~Nccl() override {
     cudaStreamSynchronize(stream_);
     cudaFree(buffer_);
-    for (cudaEvent_t event : {given_, done_, free_}) cudaEventDestroy(event);
-    cudaStreamDestroy(stream_);
   }
 
   int rank() const override { return bootstrap_.rank(); }
@@ -49,8 +60,8 @@ class Nccl : public Communicator {
     } else {
       reserve(bucket.size() * 4, caller);
       pack_cuda(buffer_, ValueType::kFloat32, bucket, caller);
-      behind(caller, "ncclAllReduce", [&](const NcclLibrary& nccl, ncclComm_t ranks) {
-        return nccl.all_reduce(buffer_, buffer_, bucket.size(), ncclFloat32, ncclSum, ranks, stream_);
+      behind(caller, "ncclAllReduce", [&](const NcclLibrary& nccl) {
+        return nccl.all_reduce(buffer_, buffer_, bucket.size(), ncclFloat32, ncclSum, link_.communicator(), stream_);
       });
       unpack_cuda(buffer_, ValueType::kFloat32, bucket, divisor, caller);
     }
@@ -60,14 +71,12 @@ class Nccl : public Communicator {
   void broadcast(const std::vector<Bytes>& parts, int root, const Context& context) override {
     require(0 <= root && root < size(), "broadcast", "expected a root within a world of ", size(), ", found ", root);
     const auto turn = link_.begin("broadcast");
-    behind(static_cast<cudaStream_t>(context.stream), "ncclBroadcast", [&](const NcclLibrary& nccl, ncclComm_t ranks) {
-      nccl.check(nccl.group_start(), "ncclGroupStart");
-      for (const Bytes& part : parts) {
-        if (part.size == 0) continue;
-        nccl.check(nccl.broadcast(part.input, part.output, part.size, ncclUint8, root, ranks, stream_),
-                   "ncclBroadcast");
-      }
-      return nccl.group_end();
+    behind(static_cast<cudaStream_t>(context.stream), "ncclBroadcast", [&](const NcclLibrary& nccl) {
+      return in_group("ncclBroadcast", parts.size(), [&](size_t i, ncclComm_t ranks) {
+        const Bytes& part = parts[i];
+        if (part.size == 0) return ncclSuccess;
+        return nccl.broadcast(part.input, part.output, part.size, ncclUint8, root, ranks, stream_);
+      });
     });
   }
 
@@ -84,18 +93,32 @@ class Nccl : public Communicator {
     reserve(2 * size() * bytes, caller);
     char *const sent = buffer_, *const received = sent + size() * bytes, *const own = sent + rank() * bytes;
     pack_cuda(sent, wire, bucket, caller);
-    behind(caller, "ncclAllGather", [&](const NcclLibrary& nccl, ncclComm_t ranks) {
-      nccl.check(nccl.group_start(), "ncclGroupStart");
-      for (int r = 0; r < size(); ++r) {
-        nccl.check(nccl.send(sent + r * bytes, bytes, ncclUint8, r, ranks, stream_), "ncclSend");
-        nccl.check(nccl.recv(received + r * bytes, bytes, ncclUint8, r, ranks, stream_), "ncclRecv");
-      }
-      nccl.check(nccl.group_end(), "ncclGroupEnd");
-      link_.settle("ncclSend");
+    behind(caller, "ncclAllGather", [&](const NcclLibrary& nccl) {
+      const ncclResult_t exchanged = in_group("ncclSend, ncclRecv", 2 * size(), [&](size_t i, ncclComm_t ranks) {
+        const int r = static_cast<int>(i / 2);
+        return i % 2 == 0 ? nccl.send(sent + r * bytes, bytes, ncclUint8, r, ranks, stream_)
+                          : nccl.recv(received + r * bytes, bytes, ncclUint8, r, ranks, stream_);
+      });
+      nccl.check(exchanged, "ncclGroupEnd");
+      link_.settle("ncclGroupEnd");
       sum_cuda(own, received, wire, part, size(), part, divisor, stream_);
-      return nccl.all_gather(own, sent, bytes, ncclUint8, ranks, stream_);
+      return nccl.all_gather(own, sent, bytes, ncclUint8, link_.communicator(), stream_);
     });
     unpack_cuda(sent, wire, bucket, 1.0f, caller);
+  }
+
+  // The result of `count` calls as one group. It is closed whatever they find, because an open one would swallow what
+  // this thread calls later. Nothing in it waits: the communicator is asked for once.
+  template <class Call>
+  ncclResult_t in_group(const char* what, size_t count, Call&& call) {
+    const NcclLibrary& nccl = link_.library();
+    const ncclComm_t ranks = link_.communicator();
+    nccl.check(nccl.group_start(), "ncclGroupStart");
+    ncclResult_t found = ncclSuccess;
+    for (size_t i = 0; i < count && (found == ncclSuccess || found == ncclInProgress); ++i) found = call(i, ranks);
+    const ncclResult_t ended = nccl.group_end();
+    nccl.check(found, what);
+    return ended;
   }
 
   // Queues `work` on the own stream behind what the caller's holds, and the caller's behind the work.
@@ -103,14 +126,15 @@ class Nccl : public Communicator {
   void behind(cudaStream_t caller, const char* what, Work&& work) {
     check(cudaEventRecord(given_, caller), "cudaEventRecord");
     check(cudaStreamWaitEvent(stream_, given_), "cudaStreamWaitEvent");
-    link_.library().check(work(link_.library(), link_.communicator()), what);
+    link_.library().check(work(link_.library()), what);
     link_.settle(what);
     check(cudaEventRecord(done_, stream_), "cudaEventRecord");
     check(cudaStreamWaitEvent(caller, done_), "cudaStreamWaitEvent");
   }
 
-  // The buffer, behind its last use. cudaFree waits until nobody uses the old one. What no piece covers is summed too:
-  // it begins as zeros.
+  // The buffer, behind its last use. cudaFree waits until nobody uses the old one. What no piece covers is summed too,
+  // whatever an earlier call left there; nobody reads those sums. It begins as zeros, because it is read before all was
+  // written.
   void reserve(int64_t bytes, cudaStream_t caller) {
     check(cudaStreamWaitEvent(caller, free_), "cudaStreamWaitEvent");
     if (bytes <= reserved_) return;
@@ -122,9 +146,9 @@ class Nccl : public Communicator {
   }
 
   Communicator& bootstrap_;
+  Stream stream_;
+  Event given_, done_, free_;
   NcclLink link_;
-  cudaStream_t stream_ = nullptr;
-  cudaEvent_t given_ = nullptr, done_ = nullptr, free_ = nullptr;
   char* buffer_ = nullptr;
   int64_t reserved_ = 0;  // bytes
 };
