@@ -1,17 +1,12 @@
 """Commands: one clear line, a non-zero exit and no traceback for whatever a person gets wrong."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from command_line import CLEAN, ROOT, refused
 
 from lambda_fast.native import NativeLibraryError, check_tensorflow
-
-ROOT = Path(__file__).resolve().parents[2]
-# A test that imports TensorFlow before has its log level in the environment.
-CLEAN = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 def run(module, *arguments, script=False, **environment):
@@ -26,13 +21,6 @@ def run(module, *arguments, script=False, **environment):
         text=True,
         timeout=300,
     )
-
-
-def refused(done, message):
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
 
 
 def test_print_config_lists_what_set_takes():

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from command_line import CLEAN, ROOT, refused
 from image_files import encoded, photo
 
 from lambda_fast import checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = str(ROOT / "tests" / "tiny_run.py")
 SIZE = 4_000_000  # bytes of a saved checkpoint below
 
@@ -47,23 +46,15 @@ def train(folder, *settings, config="cifar10", before=(), **options):
     """The whole command, of which no warning is tolerated."""
     settings = ("epochs=1", "batch_size_per_gpu=16", f"model_dir={folder}", *settings)
     flags = [flag for setting in settings for flag in ("--set", setting)]
-    clean = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(
         [*before, sys.executable, "-W", "error", TINY, "train", "--config", config, *flags],
         cwd=ROOT,
-        env=clean | {"PYTHONPATH": str(ROOT)},
+        env=CLEAN | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=200,
         **options,
     )
-
-
-def refused(done, message):
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
