@@ -18,6 +18,8 @@ class RunnerConfig:
             started the ranks.
         wire: what gradients travel as between ranks; `bfloat16` is half the bytes, and rounds each
             rank's gradients and their mean. Sums are taken in float32 either way.
+        buckets: collectives that the gradients of a step are split over, those of the last layers
+            first, so that XLA may compute the first layers' meanwhile.
         summary_names: numbers that `train_summary` records, each entry one or several joined by
             commas; none: all.
     """
@@ -26,6 +28,7 @@ class RunnerConfig:
     timeout: float = 60.0
     restarts: int = 0
     wire: Literal["float32", "bfloat16"] = "float32"
+    buckets: int = 1
     summary_names: tuple[str, ...] = ()
 
     def recorded(self) -> tuple[str, ...]:
@@ -46,3 +49,4 @@ class RunnerConfig:
         require_choices(self, "runner.")
         require_at_least(4, self, "runner.", "timeout")
         require_at_least(0, self, "runner.", "restarts")
+        require_at_least(1, self, "runner.", "buckets")

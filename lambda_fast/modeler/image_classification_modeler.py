@@ -26,11 +26,11 @@ from lambda_fast.modeler.freezing import freeze
 from lambda_fast.modeler.mixing import mixed, mixes
 from lambda_fast.modeler.nonfinite_guard import NonfiniteGuard
 from lambda_fast.modeler.objective import cross_entropy, labels_of, targets_of
+from lambda_fast.modeler.over_ranks import means_over_ranks
 from lambda_fast.modeler.schedule import Schedule
 from lambda_fast.modeler.update import Update
 from lambda_fast.modeler.views import logits_of
 from lambda_fast.network.synchronize import synchronize
-from lambda_fast.runner.collective import all_reduce
 
 
 class ImageClassificationModeler:
@@ -165,9 +165,7 @@ class ImageClassificationModeler:
         return {"loss": loss, "accuracy": accuracy, "grads": grads}
 
     def reduce(self, outputs: dict[str, Any]) -> dict[str, Any]:
-        """The means over all ranks, by one collective (two where gradients travel as bfloat16).
-
-        In a world of one, what was given.
+        """The means over all ranks; in a world of one, what was given.
 
         Besides the gradients, loss and accuracy these are the statistics that layers keep, which
         each rank has moved by its own images: after the step all ranks have the same. `stop` is
@@ -181,18 +179,11 @@ class ImageClassificationModeler:
         scalars = {name: outputs[name] for name in ("loss", "accuracy")}
         scalars["stop"] = tf.identity(self.stop)
         moved = [variable for variable in self.split.moving if variable.dtype == "float32"]
-        grads = outputs["grads"]
         others = [*scalars.values(), *(each.value for each in moved)]
-        if self.config.runner.wire == "bfloat16":  # a list of one type travels in that type
-            narrow = all_reduce([tf.cast(grad, tf.bfloat16) for grad in grads])
-            means = [tf.cast(mean, tf.float32) for mean in narrow] + all_reduce(others)
-        else:
-            means = all_reduce([*grads, *others])
-        rest = means[len(grads) + len(scalars) :]
-        for variable, mean in zip(moved, rest, strict=True):
+        grads, others = means_over_ranks(outputs["grads"], others, self.config.runner)
+        for variable, mean in zip(moved, others[len(scalars) :], strict=True):
             variable.assign(mean)
-        scalars = dict(zip(scalars, means[len(grads) :], strict=False))
-        return outputs | scalars | {"grads": means[: len(grads)]}
+        return outputs | dict(zip(scalars, others, strict=False)) | {"grads": grads}
 
     def apply(self, grads: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> dict[str, tf.Tensor]:
         """Updates the variables and counts the step.

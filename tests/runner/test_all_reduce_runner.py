@@ -95,11 +95,12 @@ def test_all_ranks_evaluate_every_image_once(two_ranks):
     ("network", "settings_of_two", "bound"),
     [
         ("PLAIN", (), 1e-5),
-        ("PLAIN", ("runner.wire=bfloat16",), 1e-2),
+        ("PLAIN", ("runner.wire=bfloat16", "runner.buckets=2"), 1e-2),
+        ("PLAIN", ("runner.buckets=3",), 1e-5),
         # One rank normalises by the native kernel, two by TensorFlow's ops and collectives.
         ("SMOOTH", ("modeler.sync_batch_norm=true",), 1e-5),
     ],
-    ids=["without batch norm", "gradients in bfloat16", "with synchronised batch norm"],
+    ids=["without batch norm", "in bfloat16", "in three buckets", "with synchronised batch norm"],
 )
 def test_two_ranks_at_64_equal_one_at_128(tmp_path, network, settings_of_two, bound):
     found = {}
