@@ -72,7 +72,7 @@ def test_averages_follow_the_weights_and_are_what_is_evaluated(averaging):
     [
         ({"optimizer": "adam"}, r"modeler.optimizer = 'adam', found 'momentum'"),
         ({"ema": 0.9}, r"modeler.ema = 'on', found 'off'"),
-        ({"accumulate": 2}, r"modeler.accumulate = 32, found 16"),
+        ({"accumulate": 2}, r"batch_size_per_gpu \* gpu_count = 32, found 16"),
     ],
 )
 def test_a_run_goes_on_only_with_the_slots_and_the_batch_it_began_with(
