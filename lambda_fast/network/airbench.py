@@ -13,8 +13,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from lambda_fast.config import ConfigError
 from lambda_fast.network.layers import BatchNormalization, Conv2D, MaxPooling2D
+from lambda_fast.network.sizes import require_sides
 
 WIDTHS = (64, 256, 256)
 WHITENED = 2  # side of the patches that are whitened
@@ -35,11 +35,7 @@ def net(num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:
     Raises:
         ConfigError: the images are too small to be halved three times.
     """
-    if min(image_shape[:2]) < SMALLEST:
-        raise ConfigError(
-            f"[airbench] expected images of at least {SMALLEST} x {SMALLEST} pixels, found "
-            f"{image_shape[0]} x {image_shape[1]}. Take another modeler.network"
-        )
+    require_sides("airbench", image_shape, SMALLEST)
     image = keras.Input(image_shape, name="image")
     # Each direction of the patches and its opposite, because the activation cuts off one side.
     filters = 2 * image_shape[2] * WHITENED**2

@@ -13,8 +13,8 @@ from typing import Any
 
 import keras
 
-from lambda_fast.config import ConfigError
 from lambda_fast.network.layers import BatchNormalization, Conv2D, MaxPooling2D
+from lambda_fast.network.sizes import require_sides
 
 Tensor = keras.KerasTensor
 BLOCKS = {"a": 4, "b": 7, "c": 3}
@@ -37,11 +37,7 @@ def net(num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:
     Raises:
         ConfigError: the images are too small for the reductions.
     """
-    if min(image_shape[:2]) < SMALLEST:
-        raise ConfigError(
-            f"[inception_v4] expected images of at least {SMALLEST} x {SMALLEST} pixels, found "
-            f"{image_shape[0]} x {image_shape[1]}. Enlarge them, or take another modeler.network"
-        )
+    require_sides("inception_v4", image_shape, SMALLEST)
     image = keras.Input(image_shape, name="image")
     x = _stem(image)
     for number in range(BLOCKS["a"]):

@@ -10,8 +10,8 @@ Without the paper's dropout, whose draws would belong to the batch and not to th
 
 import keras
 
-from lambda_fast.config import ConfigError
 from lambda_fast.network.layers import Conv2D, MaxPooling2D
+from lambda_fast.network.sizes import require_sides
 
 STAGES = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 HIDDEN = 4096
@@ -32,11 +32,7 @@ def net(num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:
     Raises:
         ConfigError: the images are too small to be halved five times.
     """
-    if min(image_shape[:2]) < SMALLEST:
-        raise ConfigError(
-            f"[vgg19] expected images of at least {SMALLEST} x {SMALLEST} pixels, found "
-            f"{image_shape[0]} x {image_shape[1]}. Enlarge them, or take another modeler.network"
-        )
+    require_sides("vgg19", image_shape, SMALLEST)
     x = image = keras.Input(image_shape, name="image")
     for stage, widths in enumerate(STAGES, 1):
         for number, width in enumerate(widths, 1):
