@@ -13,8 +13,7 @@ from lambda_fast.build import recipe
 from lambda_fast.config import ConfigError
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
-from lambda_fast.modeler import image_classification_modeler as modeler_module
-from lambda_fast.modeler import weights_file
+from lambda_fast.modeler import over_ranks, weights_file
 from lambda_fast.modeler.freezing import freeze
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.modeler.weights_file import PretrainedError
@@ -104,7 +103,7 @@ def test_frozen_variables_keep_their_bits_and_cost_nothing(fields, learns, stati
 
 def test_ranks_average_nothing_that_is_frozen(monkeypatch):
     seen = []
-    monkeypatch.setattr(modeler_module, "all_reduce", lambda values: seen.extend(values) or values)
+    monkeypatch.setattr(over_ranks, "all_reduce", lambda values: seen.extend(values) or values)
     modeler = modeler_of(skip_trainable_vars=("first_*", "second_conv"))
     modeler.config = dataclasses.replace(modeler.config, gpu_count=2)
     grads = [variable.value for variable in modeler.learning]
