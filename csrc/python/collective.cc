@@ -127,6 +127,23 @@ void add_collective(py::module_& module) {
       },
       "Returns when every rank has called it.");
   module.def(
+      "collective_seconds",
+      [] {
+        const py::gil_scoped_release release;
+        return world().seconds() + gpu_world().seconds();
+      },
+      "Seconds that sums over ranks have taken in this process, waiting for other ranks included.");
+  module.def(
+      "mute_collectives",
+      [](bool muted) {
+        const py::gil_scoped_release release;
+        world().mute(muted);
+        gpu_world().mute(muted);
+      },
+      py::arg("muted"),
+      "While muted, sums over ranks leave each rank its own values: to measure what a step takes without them. All "
+      "ranks, between the same two sums.");
+  module.def(
       "abort_world",
       [] {
         const py::gil_scoped_release release;

@@ -72,6 +72,13 @@ class Bucket {
     });
   }
 
+  // Gives each piece's values back as they are.
+  void keep() const {
+    for (const Piece& piece : pieces_) {
+      if (piece.output != piece.input) std::memcpy(piece.output, piece.input, piece.count * size_of(piece.type));
+    }
+  }
+
  private:
   // Calls body(piece, from, at, count) for each part of a piece within [begin, end): its values from `from` on lie
   // `at` values after `begin`.

@@ -37,6 +37,14 @@ class Communicator {
   // Returns when every rank has come here.
   virtual void barrier() = 0;
 
+  // Seconds that all_reduce has taken so far, waiting for other ranks included. On a GPU: of its stream's time, and of
+  // the calls that are done.
+  virtual double seconds() = 0;
+
+  // While muted, all_reduce leaves each rank its own values and nothing travels: what a step takes without it can be
+  // measured. Between the same two calls on all ranks.
+  virtual void mute(bool muted) = 0;
+
   // From any thread: every rank's pending and later calls fail with an Error as soon as it looks.
   virtual void abort() = 0;
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 
@@ -42,12 +43,24 @@ class Mpi : public Communicator {
 
   void all_reduce(const Bucket& bucket, Reduction reduction, const Context&) override {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (node_) return node_->all_reduce(bucket, reduction);
-    const bool mean = reduction == Reduction::kMean;
-    require_same(mpi_, MpiCall(mean ? Operation::kMean : Operation::kSum, bucket), "all_reduce", size_);
-    const ValueType wire = bucket.wire();
-    const float divisor = mean ? static_cast<float>(size_) : 1.0f;
-    with_type(wire, [&](auto type) { reduce<decltype(type)>(bucket, wire, divisor); });
+    if (muted_) return bucket.keep();
+    const auto begin = std::chrono::steady_clock::now();
+    if (node_) {
+      node_->all_reduce(bucket, reduction);
+    } else {
+      through_mpi(bucket, reduction);
+    }
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+
+  double seconds() override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return seconds_;
+  }
+
+  void mute(bool muted) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    muted_ = muted;
   }
 
   void broadcast(const std::vector<Bytes>& parts, int root, const Context&) override {
@@ -82,6 +95,14 @@ class Mpi : public Communicator {
   bool ended() const override { return node_ && node_->ended(); }
 
  private:
+  void through_mpi(const Bucket& bucket, Reduction reduction) {
+    const bool mean = reduction == Reduction::kMean;
+    require_same(mpi_, MpiCall(mean ? Operation::kMean : Operation::kSum, bucket), "all_reduce", size_);
+    const ValueType wire = bucket.wire();
+    const float divisor = mean ? static_cast<float>(size_) : 1.0f;
+    with_type(wire, [&](auto type) { reduce<decltype(type)>(bucket, wire, divisor); });
+  }
+
   // Rank r gets everybody's r-th part of a round and sums it in the order of the ranks; then all get all parts. As
   // much travels as with MPI_Allreduce, and the bits are those of node_memory, which an MPI does not promise.
   template <class Wire>
@@ -129,6 +150,8 @@ class Mpi : public Communicator {
   int rank_ = 0, size_ = 1;
   std::unique_ptr<NodeMemory> node_;
   std::vector<char> sent_, received_;
+  double seconds_ = 0.0;
+  bool muted_ = false;
   std::mutex mutex_;
 };
 

@@ -6,6 +6,7 @@
 #include "core/collective/bucket_cuda.h"
 #include "core/collective/communicator.h"
 #include "core/collective/nccl_link.h"
+#include "core/collective/stream_clock.h"
 
 namespace lambda_fast {
 namespace {
@@ -54,6 +55,8 @@ class Nccl : public Communicator {
     if (bucket.size() == 0) return;
     const auto turn = link_.begin("all_reduce");
     const auto caller = static_cast<cudaStream_t>(context.stream);
+    if (muted_) return keep(bucket, caller);
+    clock_.begin(caller);
     const float divisor = reduction == Reduction::kMean ? static_cast<float>(size()) : 1.0f;
     if (size_of(bucket.wire()) == 2) {
       narrow_all_reduce(bucket, divisor, caller);
@@ -66,6 +69,17 @@ class Nccl : public Communicator {
       unpack_cuda(buffer_, ValueType::kFloat32, bucket, divisor, caller);
     }
     check(cudaEventRecord(free_, caller), "cudaEventRecord");
+    clock_.end(caller);
+  }
+
+  double seconds() override {
+    const auto turn = link_.begin("seconds");
+    return clock_.seconds();
+  }
+
+  void mute(bool muted) override {
+    const auto turn = link_.begin("mute");
+    muted_ = muted;
   }
 
   void broadcast(const std::vector<Bytes>& parts, int root, const Context& context) override {
@@ -85,6 +99,15 @@ class Nccl : public Communicator {
   void abort() override { link_.abort(); }
 
  private:
+  static void keep(const Bucket& bucket, cudaStream_t caller) {
+    for (const Piece& piece : bucket.pieces()) {
+      if (piece.output == piece.input || piece.count == 0) continue;
+      check(cudaMemcpyAsync(piece.output, piece.input, piece.count * size_of(piece.type), cudaMemcpyDeviceToDevice,
+                            caller),
+            "cudaMemcpyAsync");
+    }
+  }
+
   // NCCL's own sums would be rounded to two bytes at each rank on their way. Here, as on CPUs, rank r gets everybody's
   // r-th part, sums it in float32 and rounds once; then all get all parts. As much travels as in a ring.
   void narrow_all_reduce(const Bucket& bucket, float divisor, cudaStream_t caller) {
@@ -151,6 +174,8 @@ class Nccl : public Communicator {
   NcclLink link_;
   char* buffer_ = nullptr;
   int64_t reserved_ = 0;  // bytes
+  StreamClock clock_;
+  bool muted_ = false;
 };
 
 }  // namespace
