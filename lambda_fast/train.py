@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 from lambda_fast import command, native
+from lambda_fast.bottleneck.report import text
 from lambda_fast.build import find
 from lambda_fast.callback import Run
 from lambda_fast.checkpoint import write_atomically
@@ -70,6 +71,7 @@ def summary(run: Run, wall_seconds: float) -> dict[str, Any]:
         "input_wait": metrics.get("mean_input_wait"),
         "compile_seconds": metrics.get("compile_seconds"),
         "wall_seconds": wall_seconds,
+        "bottleneck": run.results.get("bottleneck"),
         "peak_memory": peak_memory(),
         "versions": versions(),
         "machine": machine(),
@@ -131,6 +133,8 @@ def _report(config: Config) -> int:
             f"{speed:,.0f} images/s, {waited:.1%} of the time waiting for input; "
             f"the first step, with compiling, took {compiled:.1f} s"
         )
+    if "bottleneck" in run.results:
+        print(text(run.results["bottleneck"]))
     print(f"summary: {run.model_dir / 'summary.json'}")
     return 0
 

@@ -30,7 +30,7 @@ class StepReport:
             scalars on the device. Reading one waits for the device.
         images: that all ranks saw in the step.
         seconds: the host spent on the step.
-        input_seconds: of these, until the inputter had the batch.
+        input_seconds: of these, waited until the inputter had the batch.
         batch: this rank's images of the step.
     """
 
@@ -115,6 +115,11 @@ class Run:
 
 class Callback:
     """The hooks, each empty: a callback overrides those it needs."""
+
+    @property
+    def name(self) -> str:
+        """Of its module."""
+        return type(self).__module__.rpartition(".")[2]
 
     def before_run(self, run: Run) -> None:
         """Once, before the first step."""

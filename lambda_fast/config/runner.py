@@ -20,6 +20,8 @@ class RunnerConfig:
             rank's gradients and their mean. Sums are taken in float32 either way.
         buckets: collectives that the gradients of a step are split over, those of the last layers
             first, so that XLA may compute the first layers' meanwhile.
+        bottleneck: makes a few steps more after the last one, at most a hundredth of the training
+            or 3 s, and says what bounds the speed.
         summary_names: numbers that `train_summary` records, each entry one or several joined by
             commas; none: all.
     """
@@ -29,6 +31,7 @@ class RunnerConfig:
     restarts: int = 0
     wire: Literal["float32", "bfloat16"] = "float32"
     buckets: int = 1
+    bottleneck: bool = True
     summary_names: tuple[str, ...] = ()
 
     def recorded(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class Batch:
         sample_ids: int64 [batch].
         epoch: int64 scalar tensor.
         count: how many of the first entries count; the rest is padding, in eval and infer alone.
+        handover_seconds: that it took to bring what was ready to the device.
     """
 
     images: Any
@@ -30,6 +31,7 @@ class Batch:
     sample_ids: Any
     epoch: Any
     count: int
+    handover_seconds: float = 0.0
 
 
 class Inputter(Protocol):

@@ -10,6 +10,7 @@ What a batch holds depends on (seed, epoch, step) and on the files, and on nothi
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,13 +106,14 @@ class ImageClassificationCsvInputter:
         if self._memory is not None:
             return self._memory.batch(epoch, step)
         made = self._prefetch.get((epoch, step))
-        return Batch(
+        begin = time.perf_counter()
+        tensors = (
             to_tensor(made.images),
             tf.constant(self._labels[made.ids], tf.int32),
             tf.constant(made.ids),
             tf.constant(epoch, tf.int64),
-            made.count,
         )
+        return Batch(*tensors, made.count, time.perf_counter() - begin)
 
     def close(self) -> None:
         """Ends the background threads."""

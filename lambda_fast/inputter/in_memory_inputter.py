@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,9 +67,11 @@ class InMemoryInputter:
 
     def batch(self, epoch: int, step: int) -> Batch:
         """The batch of step `step` within epoch `epoch`, gathered on the device."""
+        begin = time.perf_counter()
         ids, count = self.order.ids(epoch, step)
         images, labels, sample_ids = _gather(self._images, self._labels, ids)
-        return Batch(images, labels, sample_ids, self._epoch_tensor(epoch), count)
+        seconds = time.perf_counter() - begin
+        return Batch(images, labels, sample_ids, self._epoch_tensor(epoch), count, seconds)
 
     def close(self) -> None:
         """Nothing works in the background."""

@@ -20,7 +20,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from lambda_fast import assembly
+import tensorflow as tf
+
+from lambda_fast import assembly, native
+from lambda_fast.bottleneck.bottleneck import Bottleneck
+from lambda_fast.bottleneck.stage_clock import StageClock
 from lambda_fast.build import find
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
@@ -43,7 +47,13 @@ class Runner:
     def __init__(
         self, config: Config, inputter: Inputter, modeler: Any, callbacks: Sequence[Callback]
     ) -> None:
+        self._clock = StageClock()
         self._callbacks = [Nonfinite(), *callbacks]
+        if config.runner.bottleneck:
+            self._callbacks.append(Bottleneck(self._clock))
+        # A GPU works on while the host goes ahead; a CPU's step is done when its call returns.
+        self._goes_ahead = bool(tf.config.list_physical_devices("GPU"))
+        self._is_idle = False  # the device, before the next step
         self._run = Run(
             config=config,
             inputter=inputter,
@@ -79,21 +89,59 @@ class Runner:
         return run.step < run.total_steps and run.stopping is None
 
     def _step(self, run: Run) -> None:
-        for callback in self._callbacks:
-            callback.before_step(run)
+        self._each("before_step", run)
         run.tell("input")
         begin = time.perf_counter()
         epoch, index = divmod(run.step, run.inputter.steps_per_epoch)
         batch = run.inputter.batch(epoch, index)
-        waited = time.perf_counter() - begin
+        had_batch = time.perf_counter()
         run.tell("compile" if run.step == run.first_step else "step")
+        summed = native.core().collective_seconds()
         outputs = run.modeler.train_step(batch)
+        end = time.perf_counter()
         run.step += 1
-        seconds = time.perf_counter() - begin
-        images = batch.count * run.config.gpu_count
-        report = StepReport(run.step, epoch, outputs, images, seconds, waited, batch)
+        self._clock.step(
+            begin,
+            had_batch,
+            end,
+            handover=batch.handover_seconds,
+            collective=native.core().collective_seconds() - summed,
+            paused=run.paused_seconds,
+        )
+        if self._goes_ahead:
+            self._wait_sometimes(run, had_batch)
+        report = StepReport(
+            step=run.step,
+            epoch=epoch,
+            outputs=outputs,
+            images=batch.count * run.config.gpu_count,
+            seconds=end - begin,
+            input_seconds=had_batch - begin - batch.handover_seconds,
+            batch=batch,
+        )
+        self._each("after_step", run, report)
+
+    def _each(self, hook: str, *arguments: Any) -> None:
+        """Calls a hook of all callbacks, and counts their time."""
+        run, begin = self._run, time.perf_counter()
         for callback in self._callbacks:
-            callback.after_step(run, report)
+            paused = run.paused_seconds
+            getattr(callback, hook)(*arguments)
+            end = time.perf_counter()
+            self._clock.callbacks[callback.name] += end - begin - (run.paused_seconds - paused)
+            begin = end
+
+    def _wait_sometimes(self, run: Run, called: float) -> None:
+        """Waits where callbacks will read the device anyway, and for the step after that.
+
+        The latter begins on an idle device, and so tells how long a step takes there.
+        """
+        was_idle, self._is_idle = self._is_idle, run.is_log_step()
+        if was_idle or self._is_idle:
+            begin = time.perf_counter()
+            run.modeler.step()
+            end = time.perf_counter()
+            self._clock.waited(end - begin, end - called if was_idle else None)
 
 
 class _Signals:
