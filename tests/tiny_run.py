@@ -8,6 +8,7 @@ Stands in for the data set and shrinks the network; everything else is the real 
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,20 @@ def fail_in(rank, step, what, marker):
         return outputs
 
     ImageClassificationModeler.train_step = train_step
+
+
+def slow_input(rank, seconds):
+    """On rank `rank`, each batch comes late."""
+    from lambda_fast.inputter import in_memory_inputter
+
+    gather = in_memory_inputter._gather
+
+    def late(*arguments):
+        if native.core().world()["rank"] == rank:
+            time.sleep(seconds)
+        return gather(*arguments)
+
+    in_memory_inputter._gather = late
 
 
 def dump_to(folder):
@@ -201,6 +216,9 @@ def main():
         if "FAIL" in os.environ:
             rank, step, what, marker = os.environ["FAIL"].split(":")
             fail_in(int(rank), int(step), what, marker)
+        if "SLOW_INPUT" in os.environ:
+            rank, seconds = os.environ["SLOW_INPUT"].split(":")
+            slow_input(int(rank), float(seconds))
         if "DUMP" in os.environ:
             dump_to(os.environ["DUMP"])
         if "PLAIN" in os.environ:

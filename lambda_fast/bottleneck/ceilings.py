@@ -84,7 +84,7 @@ def _seconds(work: Callable[[int], object], wait: Callable[[], object], count: i
 @contextmanager
 def _values_kept(run: Run) -> Iterator[None]:
     variables = run.modeler.variables()
-    values = {name: np.array(variable) for name, variable in variables.items()}
+    values = {name: np.array(variable.numpy()) for name, variable in variables.items()}
     try:
         yield
     finally:
