@@ -6,7 +6,7 @@
 #include "core/collective/bucket_cuda.h"
 #include "core/collective/communicator.h"
 #include "core/collective/nccl_link.h"
-#include "core/collective/stream_clock.h"
+#include "core/collective/stream_clock.cuh"
 
 namespace lambda_fast {
 namespace {
