@@ -15,6 +15,7 @@ from benchmarks.quiet import DISTURBED
 OURS = "lambda_fast"
 PEER_PACKAGES = ("torch", "nvidia-dali-cuda120")
 UNITS = {
+    "clock_share": "clock {:.4%} of step",
     "gigabytes_per_second": "{:.2f} GB/s (an image here is a byte)",
     "bandwidth_share": "{:.1%} of bandwidth",
     "collective_share": "collective {:.2%} of step",

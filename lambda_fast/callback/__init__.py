@@ -114,12 +114,17 @@ class Run:
 
 
 class Callback:
-    """The hooks, each empty: a callback overrides those it needs."""
+    """The hooks, each empty: a callback overrides those it needs.
 
-    @property
-    def name(self) -> str:
-        """Of its module."""
-        return type(self).__module__.rpartition(".")[2]
+    Attributes:
+        name: as the config names it; of one that no config names, its class's.
+    """
+
+    name: str
+
+    def __init_subclass__(cls) -> None:
+        """Gives a class its name."""
+        cls.name = cls.__name__
 
     def before_run(self, run: Run) -> None:
         """Once, before the first step."""

@@ -26,4 +26,9 @@ def callbacks_of(config: Config, mode: str, only: Collection[str] | None = None)
         names = [name for name in names if name in only]
     # What restores goes first: whoever else looks at the network in before_run comes after it.
     names = sorted(names, key=lambda name: name != f"{mode}_basic")
-    return [find("callback", name, prefix=f"{mode}_")(config) for name in names]
+    found = []
+    for name in names:
+        one = find("callback", name, prefix=f"{mode}_")(config)
+        one.name = name
+        found.append(one)
+    return found
