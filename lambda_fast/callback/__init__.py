@@ -114,7 +114,14 @@ class Run:
 
 
 class Callback:
-    """The hooks, each empty: a callback overrides those it needs."""
+    """The hooks, each empty: a callback overrides those it needs.
+
+    Attributes:
+        metrics: names of what it puts into `run.metrics`, in training; `runner.summary_names` may
+            be of them.
+    """
+
+    metrics: tuple[str, ...] = ()
 
     def before_run(self, run: Run) -> None:
         """Once, before the first step."""
