@@ -156,12 +156,12 @@ class ImageClassificationModeler:
     def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         count = self.config.modeler.accumulate
         if count > 1:
-            outputs = accumulated(self._objective, count, images, labels, self.learning)
+            outputs = accumulated(self.objective, count, images, labels, self.learning)
         else:
-            outputs = self._objective(images, labels)
+            outputs = self.objective(images, labels)
         return outputs | {"learning_rate": self.schedule(self.optimizer.iterations.value)}
 
-    def _objective(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
+    def objective(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         """`loss`, `accuracy` and `grads` of images that are in memory together."""
         with tf.GradientTape() as tape:
             logits = tf.cast(self.model(images, training=True), tf.float32)
