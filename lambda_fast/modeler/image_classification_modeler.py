@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lambda_fast import assembly, checkpoint, native
+from lambda_fast import assembly, checkpoint_fit, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import first_weights_of
@@ -339,7 +339,7 @@ class ImageClassificationModeler:
         if self.mode != "train":
             values, self.averaged = to_evaluate(values)
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-        checkpoint.check_fits(path, values, shapes)
+        checkpoint_fit.check_fits(path, values, shapes)
         for name, variable in variables.items():
             variable.assign(values[name])
 

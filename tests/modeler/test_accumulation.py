@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tiny_modeler import inputter, tiny
 
-from lambda_fast import checkpoint
+from lambda_fast import checkpoint, checkpoint_fit
 from lambda_fast.modeler.first_bad_tensor import first_bad_tensor
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.runner.evaluate import evaluate
@@ -85,7 +85,7 @@ def test_a_run_goes_on_only_with_the_slots_and_the_batch_it_began_with(
     before = tiny(monkeypatch)[0].facts()
     after = tiny(monkeypatch, **fields)[0].facts()
     with pytest.raises(checkpoint.CheckpointError, match=message):
-        checkpoint.check_facts("a file", before, after)
+        checkpoint_fit.check_facts("a file", before, after)
 
 
 def test_what_is_not_finite_is_looked_for_part_by_part(monkeypatch):
