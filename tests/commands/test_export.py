@@ -60,6 +60,9 @@ def photos(tmp_path_factory):
         kind = "JPEG" if index % 2 else "PNG"
         content = encoded(photo(index, *size), kind, **({"quality": 95} if index % 2 else {}))
         (folder / f"{index}.{kind.lower()}").write_bytes(content)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    (folder / "turned.jpeg").write_bytes(encoded(photo(6, 40, 90), exif=exif, quality=95))
     return sorted(map(str, folder.iterdir()))
 
 
