@@ -88,4 +88,5 @@ def _elsewhere(kind: str, name: str) -> Callable[..., Any]:
 
 def _defines(file: Path, function: str) -> bool:
     """Told from the text, because importing every module would take seconds."""
-    return file.is_file() and re.search(rf"^def {function}\(", file.read_text(), re.M) is not None
+    begins = rf"^(def {function}\(|{function} = )"
+    return file.is_file() and re.search(begins, file.read_text(), re.M) is not None

@@ -38,19 +38,35 @@ def parser(command: str, description: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     shared.add_argument("--config", required=True, metavar="RECIPE", help="for example cifar10")
-    shared.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="assignments",
-        metavar="PATH=VALUE",
-        help="changes a field, for example epochs=3; may be repeated",
-    )
+    add_set(shared, "epochs=3")
     shared.add_argument("--data-dir", metavar="DIR", help="short for --set inputter.data_dir=DIR")
     shared.add_argument(
         "--print-config", action="store_true", help="prints all fields as PATH=VALUE and exits"
     )
     return shared
+
+
+def add_set(parser: argparse.ArgumentParser, example: str) -> None:
+    """Adds `--set`, whose assignments `assigned` makes."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="assignments",
+        metavar="PATH=VALUE",
+        help=f"changes a field, for example {example}; may be repeated",
+    )
+
+
+def assigned(config: Config, options: argparse.Namespace) -> Config:
+    """The config with the assignments of `--set`, checked.
+
+    Raises:
+        ConfigError: as in `parse`.
+    """
+    config = overrides.apply(config, options.assignments)
+    config.check()
+    return config
 
 
 def configured(options: argparse.Namespace) -> Config:
@@ -59,11 +75,10 @@ def configured(options: argparse.Namespace) -> Config:
     Raises:
         ConfigError: as in `parse`.
     """
-    config = overrides.apply(recipe(options.config), options.assignments)
+    config = assigned(recipe(options.config), options)
     if options.data_dir is not None:
         inputter = dataclasses.replace(config.inputter, data_dir=options.data_dir)
         config = dataclasses.replace(config, inputter=inputter)
-    config.check()
     if options.print_config:
         print(*overrides.lines(config), sep="\n")
         raise SystemExit(0)

@@ -60,7 +60,10 @@ def run(config: Config, say: Callable[[str], None] = print) -> Path:
     import_tensorflow()
     from lambda_fast.network.layers import tensorflow_alone
     from lambda_fast.runner.forward_runner import forward_runner
+    from lambda_fast.serving import converter
 
+    if config.callback.export_onnx:
+        converter()  # which may be missing: asked before minutes are spent on the SavedModel
     modeler = dataclasses.replace(config.modeler, precision="float32")
     config = dataclasses.replace(config, modeler=modeler)
     inputter = NoImages(image_shape=tuple(found.facts["image_shape"]), class_names=names)

@@ -40,10 +40,11 @@ def replay(config: Config, step: int, target: Path) -> int:
     from lambda_fast.shown import shown
 
     build_inputter, ranks = find("inputter", config.inputter.name), config.gpu_count
+    build_modeler = find("modeler", config.modeler.name)
     modeler, entries, images = None, [], 0
     for rank in range(ranks):  # one by one, because each mixes within its own batch
         with contextlib.closing(build_inputter(config, "train", rank, ranks)) as inputter:
-            modeler = modeler or find("modeler", config.modeler.name)(config, inputter, "train")
+            modeler = modeler or build_modeler(config, inputter, "train", first_weights=False)
             batch = inputter.batch(*divmod(step - 1, inputter.steps_per_epoch))
             images += batch.count
             entries += shown(modeler, inputter, batch, picture.MOST - len(entries))

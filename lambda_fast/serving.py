@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from lambda_fast.augmenter.plain import augmented, shown
 from lambda_fast.augmenter.spec import AugmentSpec
+from lambda_fast.augmenter.upright import orientation, upright
 from lambda_fast.config import ConfigError
 from lambda_fast.inputter.geometry import Geometry
 from lambda_fast.modeler.views import Views, logits_of
@@ -40,7 +41,8 @@ class Serving:
     def save(self, folder: Path) -> None:
         """Writes a SavedModel with two signatures.
 
-        `encoded` (also `serving_default`): string [batch], JPEG, PNG, GIF or BMP files, upright.
+        `encoded` (also `serving_default`): string [batch], JPEG, PNG, GIF or BMP files; JPEGs are
+        turned upright as their EXIF says, others are taken as they are.
         `images`: uint8 [batch, height, width, channels], decoded, of any one size. Both give
         `classes` int32 [batch], `names` string [batch] and `probabilities` float32
         [batch, classes].
@@ -84,6 +86,7 @@ class Serving:
         def one(content: tf.Tensor) -> tf.Tensor:
             channels = self.image_shape[-1]
             image = tf.io.decode_image(content, channels=channels, expand_animations=False)
+            image = upright(image, orientation(content))
             image = tf.ensure_shape(image, (None, None, channels))
             return shown(image[None], self.geometry, self.image_shape)[0]
 

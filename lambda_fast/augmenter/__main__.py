@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lambda_fast import command, native, overrides, picture
+from lambda_fast import command, native, picture
 from lambda_fast.augmenter.augment import augment_numpy
 from lambda_fast.build import find
 from lambda_fast.config import Config, ConfigError
@@ -75,20 +75,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--augmenter", required=True, metavar="NAME", help="for example vgg")
     parser.add_argument("--image", required=True, metavar="FILE")
     parser.add_argument("--show", required=True, metavar="FILE", help="draws the samples there")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="assignments",
-        metavar="PATH=VALUE",
-        help="changes a field, for example seed=1 or augmenter.policy_magnitude=20",
-    )
+    command.add_set(parser, "seed=1 or augmenter.policy_magnitude=20")
     options = parser.parse_args(arguments)
     target = Path(options.show).expanduser()
     picture.check_target(target)
-    config = Config(name="augmenter", augmenter=find("augmenter", options.augmenter)())
-    config = overrides.apply(config, options.assignments)
-    config.check()
+    plain = Config(name="augmenter", augmenter=find("augmenter", options.augmenter)())
+    config = command.assigned(plain, options)
     grid(samples(options.image, config)).save(target)
     print(target)
     return 0

@@ -6,34 +6,25 @@ values, contrast and saturation by factors of 0.5 to 1.5, hues by up to 72 degre
 `inputter.resize=342` shows the middle 87.5 %.
 """
 
-from __future__ import annotations
-
-from typing import Any
+import functools
 
 from lambda_fast.augmenter.spec import AugmentSpec
 
 _HALF = (127.5, 127.5, 127.5)
 
-
-def build(**fields: Any) -> AugmentSpec:
-    """The augmenter.
-
-    Args:
-        fields: of `AugmentSpec`, instead of the augmenter's own.
-    """
-    own = {
-        "height": 299,
-        "width": 299,
-        "crop": "random_resized",
-        "area": (0.08, 1.0),
-        "aspect": (0.75, 4.0 / 3.0),
-        "flip": 0.5,
-        "brightness": 32.0,
-        "contrast": (0.5, 1.5),
-        "saturation": (0.5, 1.5),
-        "hue": 72.0,
-        "normalize": "channels",
-        "mean": _HALF,
-        "std": _HALF,
-    }
-    return AugmentSpec(**(own | fields))
+build = functools.partial(
+    AugmentSpec,
+    height=299,
+    width=299,
+    crop="random_resized",
+    area=(0.08, 1.0),
+    aspect=(0.75, 4.0 / 3.0),
+    flip=0.5,
+    brightness=32.0,
+    contrast=(0.5, 1.5),
+    saturation=(0.5, 1.5),
+    hue=72.0,
+    normalize="channels",
+    mean=_HALF,
+    std=_HALF,
+)

@@ -4,20 +4,8 @@ Cubuk et al., 2019 (arXiv:1909.13719), with torchvision's operations and strengt
 `policy="rand_augment"` goes with any augmenter: `cifar.build(policy="rand_augment")`.
 """
 
-from __future__ import annotations
-
-from typing import Any
+import functools
 
 from lambda_fast.augmenter import resnet
-from lambda_fast.augmenter.spec import AugmentSpec
 
-
-def build(**fields: Any) -> AugmentSpec:
-    """The augmenter.
-
-    Args:
-        fields: of `AugmentSpec`, instead of the augmenter's own: `policy_ops` and
-            `policy_magnitude`, for example.
-    """
-    own = {"policy": "rand_augment", "policy_ops": 2, "policy_magnitude": 9}
-    return resnet.build(**(own | fields))
+build = functools.partial(resnet.build, policy="rand_augment", policy_ops=2, policy_magnitude=9)

@@ -4,9 +4,7 @@ As ResNets are trained on photographs since Goyal et al., 2017 (arXiv:1706.02677
 `inputter.resize=256` and the middle 224 pixels.
 """
 
-from __future__ import annotations
-
-from typing import Any
+import functools
 
 from lambda_fast.augmenter.spec import AugmentSpec
 
@@ -14,20 +12,13 @@ from lambda_fast.augmenter.spec import AugmentSpec
 MEAN_RGB = (123.675, 116.28, 103.53)
 STD_RGB = (58.395, 57.12, 57.375)
 
-
-def build(**fields: Any) -> AugmentSpec:
-    """The augmenter.
-
-    Args:
-        fields: of `AugmentSpec`, instead of the augmenter's own.
-    """
-    own = {
-        "height": 224,
-        "width": 224,
-        "crop": "random_resized",
-        "flip": 0.5,
-        "normalize": "channels",
-        "mean": MEAN_RGB,
-        "std": STD_RGB,
-    }
-    return AugmentSpec(**(own | fields))
+build = functools.partial(
+    AugmentSpec,
+    height=224,
+    width=224,
+    crop="random_resized",
+    flip=0.5,
+    normalize="channels",
+    mean=MEAN_RGB,
+    std=STD_RGB,
+)

@@ -5,29 +5,20 @@ pixels, of which the crop shows 224 x 224. For evaluation, `inputter.resize=256`
 pixels.
 """
 
-from __future__ import annotations
-
-from typing import Any
+import functools
 
 from lambda_fast.augmenter.spec import AugmentSpec
 
 # Of ImageNet's training images, as the published VGG weights expect it.
 MEAN_RGB = (123.68, 116.779, 103.939)
 
-
-def build(**fields: Any) -> AugmentSpec:
-    """The augmenter.
-
-    Args:
-        fields: of `AugmentSpec`, instead of the augmenter's own.
-    """
-    own = {
-        "height": 224,
-        "width": 224,
-        "crop": "random_scaled",
-        "short_side": (256.0, 512.0),
-        "flip": 0.5,
-        "normalize": "channels",
-        "mean": MEAN_RGB,
-    }
-    return AugmentSpec(**(own | fields))
+build = functools.partial(
+    AugmentSpec,
+    height=224,
+    width=224,
+    crop="random_scaled",
+    short_side=(256.0, 512.0),
+    flip=0.5,
+    normalize="channels",
+    mean=MEAN_RGB,
+)

@@ -117,9 +117,12 @@ class Callback:
     """The hooks, each empty: a callback overrides those it needs.
 
     Attributes:
+        metrics: names of what it puts into `run.metrics`, in training; `runner.summary_names` may
+            be of them.
         name: as the config names it; of one that no config names, its class's.
     """
 
+    metrics: tuple[str, ...] = ()
     name: str
 
     def __init_subclass__(cls) -> None:

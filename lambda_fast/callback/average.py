@@ -14,6 +14,7 @@ class Average(Callback):
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.metrics = (name,)
         self._waiting: list = []
 
     def after_step(self, run: Run, report: StepReport) -> None:

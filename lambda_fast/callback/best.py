@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lambda_fast import checkpoint
+from lambda_fast import checkpoint, checkpoint_fit
 from lambda_fast.callback import Run
 from lambda_fast.callback.train_basic import state_of
 
@@ -48,5 +48,5 @@ class Best:
 def _stored(path: Path, run: Run) -> float:
     """The accuracy of a checkpoint of the same run."""
     facts = checkpoint.read(path).facts
-    checkpoint.check_facts(path, facts, run.modeler.facts())
+    checkpoint_fit.check_facts(path, facts, run.modeler.facts())
     return facts["eval_accuracy"]

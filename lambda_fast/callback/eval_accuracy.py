@@ -7,6 +7,7 @@ import numpy as np
 from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
+from lambda_fast.modeler.evaluated import Sums
 
 
 class EvalAccuracy(Callback):
@@ -17,24 +18,23 @@ class EvalAccuracy(Callback):
     """
 
     def __init__(self) -> None:
-        self._seen: list[tuple[dict[str, Any], Any, int]] = []  # on the device until the end
+        self._sums = Sums("accuracy", "top_5_accuracy")
+        self._seen: list[tuple[Any, Any, int]] = []  # on the device until the end
 
     def after_step(self, run: Run, report: StepReport) -> None:
         """Collects."""
-        self._seen.append((report.outputs, report.batch.labels, report.images))
+        self._sums.add(report.outputs)
+        self._seen.append((report.outputs["classes"], report.batch.labels, report.images))
 
     def after_run(self, run: Run) -> None:
         """Counts."""
         if not run.images:
             return
-        for metric in ("accuracy", "top_5_accuracy"):
-            sums = [float(outputs[metric]) for outputs, _, _ in self._seen if metric in outputs]
-            if sums:
-                run.metrics[metric] = sum(sums) / run.images
+        run.metrics |= {name: total / run.images for name, total in self._sums.read().items()}
         names = run.inputter.class_names
         confusion = np.zeros((len(names), len(names)), np.int64)
-        for outputs, labels, count in self._seen:
-            pair = np.asarray(labels)[:count], np.asarray(outputs["classes"])[:count]
+        for classes, labels, count in self._seen:
+            pair = np.asarray(labels)[:count], np.asarray(classes)[:count]
             np.add.at(confusion, pair, 1)
         totals = confusion.sum(axis=1)
         run.results["classes"] = [

@@ -7,7 +7,7 @@ from lambda_fast.callback import Run
 from lambda_fast.callback.restoring import Restoring
 from lambda_fast.checkpoint import write_atomically
 from lambda_fast.config import Config
-from lambda_fast.data.fetch import DataError
+from lambda_fast.inputter.quarantine import none_left
 
 
 class EvalBasic(Restoring):
@@ -23,10 +23,7 @@ class EvalBasic(Restoring):
             DataError: none of the images can be used.
         """
         if not run.images:
-            raise DataError(
-                f"[eval] expected an image that can be used, found none among "
-                f"{run.inputter.samples}"
-            )
+            raise none_left("eval", run.inputter.samples)
         path, found = run.source
         first = {
             "checkpoint": str(path),

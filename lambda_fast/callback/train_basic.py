@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lambda_fast import assembly, checkpoint, overrides
+from lambda_fast import assembly, checkpoint, checkpoint_fit, overrides
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
 from lambda_fast.newest_checkpoint import clear, newest
@@ -25,8 +25,8 @@ class TrainBasic(Callback):
             return
         path, found = newest(run.model_dir, "train", run.say)
         clear(run.model_dir, found.step)
-        checkpoint.check_facts(path, found.facts, run.modeler.facts())
-        checkpoint.check_class_names(path, found.facts, run.inputter.class_names)
+        checkpoint_fit.check_facts(path, found.facts, run.modeler.facts())
+        checkpoint_fit.check_class_names(path, found.facts, run.inputter.class_names)
         for change in _changes(found.facts.get("config", []), run.config):
             run.say(f"Not as in the run so far: {change}")
         run.modeler.restore(path, found.values)

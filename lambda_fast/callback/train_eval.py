@@ -14,10 +14,15 @@ from lambda_fast.runner.evaluate import evaluate
 class TrainEval(Callback):
     """Metrics: `eval_loss`, `eval_accuracy`; with `keep_best` also `best_accuracy`."""
 
+    metrics = ("eval_loss", "eval_accuracy")
+
     def __init__(self, config: Config) -> None:
         self._every = config.callback.eval_every_epochs
         writes = native.core().world()["rank"] == 0
-        self._best = Best() if config.callback.keep_best and writes else None
+        self._best = None
+        if config.callback.keep_best and writes:
+            self._best = Best()
+            self.metrics = (*self.metrics, "best_accuracy")
         self._inputter = None
         self._modeler = None
         self._step = -1

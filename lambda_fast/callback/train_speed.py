@@ -21,6 +21,14 @@ class TrainSpeed(Callback):
     done.
     """
 
+    metrics = (
+        "images_per_second",
+        "mean_images_per_second",
+        "input_wait",
+        "mean_input_wait",
+        "compile_seconds",
+    )
+
     def __init__(self) -> None:
         self._done = 0  # steps of this process
         self._start = self._window = (0.0, 0)  # clock and images, of the run and of the report

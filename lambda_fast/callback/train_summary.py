@@ -5,24 +5,12 @@ import tensorflow as tf
 
 from lambda_fast import assembly
 from lambda_fast.callback import Callback, Run, StepReport
-from lambda_fast.config import Config, ConfigError
+from lambda_fast.config import Config
 from lambda_fast.picture import draw
 from lambda_fast.shown import shown
 
 IMAGES = 12  # of a batch that are drawn
 OUTPUTS = ("learning_rate", "gradient_norm")  # of the step; what it averages is in the metrics
-
-# What is there after an evaluation, after some steps, or after a step that failed, alone.
-LATER = (
-    "eval_loss",
-    "eval_accuracy",
-    "best_accuracy",
-    "skipped_steps",
-    "images_per_second",
-    "mean_images_per_second",
-    "input_wait",
-    "mean_input_wait",
-)
 
 
 class TrainSummary(Callback):
@@ -73,23 +61,11 @@ class TrainSummary(Callback):
             for name, value in outputs.items()
             if name in OUTPUTS or (name in self._names and name not in run.metrics)
         }
-        if self._names and outputs:
-            _check(self._names, values)
         with self._writer.as_default():
             for name, value in values.items():
                 if not self._names or name in self._names:
                     tf.summary.scalar(name, value, step=run.step)
         self._writer.flush()
-
-
-def _check(names: tuple[str, ...], values: dict[str, float]) -> None:
-    """Refuses names of nothing; an evaluation's numbers are not there before the first one."""
-    for name in names:
-        if name not in values and name not in LATER:
-            raise ConfigError(
-                f"[train_summary] expected runner.summary_names to be among "
-                f"{', '.join(sorted({*values, *LATER}))}; found {name!r}"
-            )
 
 
 @assembly.part

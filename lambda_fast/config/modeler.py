@@ -120,6 +120,10 @@ class ModelerConfig:
     test_time_augmentation: Literal["none", "flip", "flip_shift"] = "none"
     sync_batch_norm: bool = False
 
+    def clips(self) -> bool:
+        """Whether the step clips gradients, and so finds their norm."""
+        return self.clip_norm > 0 or self.clip_value > 0
+
     def check(self) -> None:
         """Refuses values that no run can use.
 

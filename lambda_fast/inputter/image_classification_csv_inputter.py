@@ -21,7 +21,6 @@ import tensorflow as tf
 from lambda_fast import assembly
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.config import Config
-from lambda_fast.data.fetch import DataError
 from lambda_fast.data.image_list import ImageList
 from lambda_fast.inputter import Batch, Mode
 from lambda_fast.inputter.batches import Batches, Faults
@@ -35,7 +34,7 @@ from lambda_fast.inputter.order import GoodOrder, Order
 from lambda_fast.inputter.pixel_cache import ImageCache, OutputCache, gigabytes
 from lambda_fast.inputter.pixels import DecodedPixels
 from lambda_fast.inputter.prefetch import Key, Prefetch
-from lambda_fast.inputter.quarantine import FILE, Quarantine
+from lambda_fast.inputter.quarantine import FILE, Quarantine, none_left
 
 WORKERS = 2  # batches at work at once: one resizes while the other decodes
 
@@ -155,10 +154,7 @@ class ImageClassificationCsvInputter:
                     continue
                 positions[place] += 1
                 if positions[place] - first >= self.samples + len(ids):
-                    raise DataError(
-                        f"[inputter] expected an image that can be used, found none among "
-                        f"{self.samples}. {FILE} in the run's folder tells what is wrong with each"
-                    )
+                    raise none_left("inputter", self.samples)
                 ids[place] = self._order.id_at(epoch, int(positions[place]))
             return np.array([place for place in places if place in good], np.int64)
 

@@ -170,7 +170,10 @@ class DecodedPixels(HostBatches):
             images, _ = self.decode(read([path]), None)
             if images:
                 return images[0].shape
-        raise DataError(f"[inputter] expected images, found none among {len(self._paths)} files")
+        raise DataError(
+            f"[inputter] expected images, found none among {len(self._paths)} files, of which the "
+            f"first is {self._paths[0]}. Name other files"
+        )
 
     def close(self) -> None:
         """Stops reading."""

@@ -19,6 +19,19 @@ class BadImageError(DataError):
     """An image that cannot be used, in a run that takes none such."""
 
 
+def none_left(where: str, samples: int) -> DataError:
+    """The error of a data set of which no image can be used.
+
+    Args:
+        where: it was noticed.
+        samples: of the data set.
+    """
+    return DataError(
+        f"[{where}] expected an image that can be used, found none among {samples}. {FILE} in the "
+        "run's folder tells what is wrong with each"
+    )
+
+
 class Named(Protocol):
     """What is asked of a list of images."""
 

@@ -20,7 +20,7 @@ def clipped(
         The gradients, and with `clip_norm` or `clip_value` their norm before as `gradient_norm`, a
         float32 scalar.
     """
-    if config.clip_norm == 0 and config.clip_value == 0:
+    if not config.clips():
         return list(grads), {}
     norm = tf.linalg.global_norm(grads)
     if config.clip_norm > 0:

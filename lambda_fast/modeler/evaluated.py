@@ -1,4 +1,7 @@
-"""What an evaluation computes of a batch."""
+"""What an evaluation computes: sums of a batch, and of all batches."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,3 +31,24 @@ def evaluated(logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> dict[str
         among = tf.logical_and(likelier < TOP, tf.math.is_finite(own[:, 0]))
         sums["top_5_accuracy"] = tf.reduce_sum(tf.cast(among, tf.float32) * mask)
     return sums | {"classes": classes}
+
+
+class Sums:
+    """Adds up what `evaluated` gives, batch by batch; nothing waits for the device until `read`.
+
+    Args:
+        names: of the outputs.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._waiting: dict[str, list[Any]] = {name: [] for name in names}
+
+    def add(self, outputs: Mapping[str, Any]) -> None:
+        """Keeps a batch's, of those names that it has."""
+        for name, values in self._waiting.items():
+            if name in outputs:
+                values.append(outputs[name])
+
+    def read(self) -> dict[str, float]:
+        """The sums so far, of those names that there were."""
+        return {name: sum(map(float, values)) for name, values in self._waiting.items() if values}

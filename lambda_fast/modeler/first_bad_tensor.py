@@ -21,7 +21,7 @@ class BadTensor:
         name: a variable, the images, a layer's output, the loss or a gradient.
         nan: how many of its values are NaN.
         infinite: how many are infinite.
-        size: of how many.
+        size: of how many; with `modeler.accumulate`, of those of a part of the batch.
         places: of the images in the batch whose part of it is bad; none where it has no such parts.
     """
 
@@ -35,7 +35,8 @@ class BadTensor:
 def first_bad_tensor(modeler: Any, batch: Batch) -> BadTensor | None:
     """Looks in the order of computation: variables, images, layers, loss; gradients backwards.
 
-    Each rank looks at its own images. The variables are the same afterwards.
+    Each rank looks at its own images, and like the step at no more of them at once than
+    `modeler.accumulate` has in memory. The variables are the same afterwards.
 
     Args:
         modeler: in train mode, with the variables that the step began with.
@@ -44,7 +45,7 @@ def first_bad_tensor(modeler: Any, batch: Batch) -> BadTensor | None:
     variables = modeler.variables()
     for name, variable in variables.items():
         if variable.dtype in ("float32", "float64"):
-            found = _judged(f"variable {name}", variable.value)
+            found = _found(f"variable {name}", _counts(variable.value, -1))
             if found is not None:
                 return found
     kept = {name: variable.value.numpy() for name, variable in variables.items()}
@@ -57,36 +58,40 @@ def first_bad_tensor(modeler: Any, batch: Batch) -> BadTensor | None:
 
 def _in_step(modeler: Any, batch: Batch) -> BadTensor | None:
     names: list[str] = []
+    inputs = tf.function(modeler.training_inputs, jit_compile=True)
+    images, labels = inputs(batch.images, batch.labels, batch.sample_ids, batch.epoch)
 
     @tf.function(jit_compile=True)
-    def run(
-        images: tf.Tensor, labels: tf.Tensor, ids: tf.Tensor, epoch: tf.Tensor
-    ) -> list[list[tf.Tensor]]:
+    def run(images: tf.Tensor, labels: tf.Tensor) -> list[list[tf.Tensor]]:
         names.clear()
-        inputs, targets = modeler.training_inputs(images, labels, ids, epoch)
         counts = []
-        for name, tensor in _tensors(modeler, inputs, targets):
+        for name, tensor in _tensors(modeler, images, labels):
             names.append(name)
-            counts.append(_counts(tensor, int(inputs.shape[0])))
+            counts.append(_counts(tensor, int(images.shape[0])))
         return counts
 
-    results = run(batch.images, batch.labels, batch.sample_ids, batch.epoch)
-    for name, (nan, infinite, size, rows) in zip(names, results, strict=True):
-        if int(nan) + int(infinite):
-            places = tuple(int(place) for place in np.flatnonzero(rows.numpy()))
-            return BadTensor(name, int(nan), int(infinite), int(size), places)
+    whole = int(images.shape[0])
+    found = _found("the augmented images", _counts(images, whole))
+    if found is not None:
+        return found
+    size = whole // modeler.config.modeler.accumulate
+    for first in range(0, whole, size):
+        results = run(images[first : first + size], labels[first : first + size])
+        for name, counts in zip(names, results, strict=True):
+            found = _found(name, counts, first)
+            if found is not None:
+                return found
     return None
 
 
 def _tensors(modeler: Any, images: tf.Tensor, labels: tf.Tensor) -> Iterator[tuple[str, tf.Tensor]]:
-    """What a step computes, by name, in this order."""
-    yield "the augmented images", images
+    """What a step computes of images that are in memory together, by name, in this order."""
     layers = _layers(modeler.model)
     watched = keras.Model(modeler.model.inputs, [output for _, output in layers])
     outputs = watched(images, training=True)
     for (name, _), output in zip(layers, outputs, strict=True):
         yield f"the output of layer {name}", output
-    step = modeler.model_fn(images, labels, None)
+    step = modeler.objective(images, labels)
     yield "the loss", step["loss"]
     pairs = zip(modeler.learning, step["grads"], strict=True)
     for variable, grad in reversed(list(pairs)):
@@ -116,6 +121,10 @@ def _counts(tensor: tf.Tensor, batch: int) -> list[tf.Tensor]:
     return [nan, tf.math.count_nonzero(bad) - nan, tf.size(tensor, tf.int64), rows]
 
 
-def _judged(name: str, tensor: tf.Tensor) -> BadTensor | None:
-    nan, infinite, size, _ = (count.numpy() for count in _counts(tensor, -1))
-    return BadTensor(name, int(nan), int(infinite), int(size)) if nan + infinite else None
+def _found(name: str, counts: list[tf.Tensor], first: int = 0) -> BadTensor | None:
+    """What `_counts` says of images from place `first` on, if it is bad."""
+    nan, infinite, size, rows = (count.numpy() for count in counts)
+    if nan + infinite == 0:
+        return None
+    places = tuple(int(place) for place in first + np.flatnonzero(rows))
+    return BadTensor(name, int(nan), int(infinite), int(size), places)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lambda_fast import assembly, checkpoint, native
+from lambda_fast import assembly, checkpoint_fit, native
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.build import first_weights_of
@@ -41,6 +41,8 @@ class ImageClassificationModeler:
         inputter: gives shapes, classes and the length of an epoch.
         mode: train, eval or infer.
         model: a network to share; none: the recipe's, with fresh weights.
+        first_weights: whether to call `set_first_weights` in train mode; a runner does so itself,
+            where nothing will be restored.
 
     Attributes:
         config: the run, with the precision that `auto` means here.
@@ -53,7 +55,12 @@ class ImageClassificationModeler:
     """
 
     def __init__(
-        self, config: Config, inputter: Inputter, mode: Mode, model: keras.Model | None = None
+        self,
+        config: Config,
+        inputter: Inputter,
+        mode: Mode,
+        model: keras.Model | None = None,
+        first_weights: bool = True,
     ) -> None:
         if keras.backend.backend() != "tensorflow":
             raise ConfigError(
@@ -85,7 +92,6 @@ class ImageClassificationModeler:
             self.schedule = Schedule(
                 config=modeler, steps_per_epoch=steps, total_steps=config.epochs * steps
             )
-            self._set_first_weights(inputter)
             self.split = freeze(self.model, modeler)
             self.learning = self.split.learning
             if modeler.ema > 0:
@@ -98,18 +104,22 @@ class ImageClassificationModeler:
             frozen = set(map(id, self.split.frozen))
             changing = [each for each in self.variables().values() if id(each) not in frozen]
             self.guard = NonfiniteGuard(changing, self.optimizer.iterations, modeler.on_nonfinite)
+            if first_weights:
+                self.set_first_weights(inputter)
 
-    def _set_first_weights(self, inputter: Inputter) -> None:
+    def set_first_weights(self, inputter: Inputter) -> None:
         """Lets the network's module choose first weights by images, where it wants to.
 
-        They are those of the first step, without dice. Ranks take the weights of rank 0 later, and
-        whatever is restored replaces them.
+        They are those of the first step, without dice.
         """
         choose = first_weights_of(self.config.modeler.network)
-        if choose is not None:
-            batch, spec = inputter.batch(0, 0), self.spec.without_dice()
-            images = augment(batch.images, batch.sample_ids, self.config.seed, batch.epoch, spec)
-            choose(self.model, images.numpy())
+        if choose is None:
+            return
+        batch, spec = inputter.batch(0, 0), self.spec.without_dice()
+        images = augment(batch.images, batch.sample_ids, self.config.seed, batch.epoch, spec)
+        choose(self.model, images.numpy())
+        if self.averages is not None:
+            self.averages.start()
 
     def for_mode(self, mode: Mode, inputter: Inputter) -> ImageClassificationModeler:
         """A modeler of another mode that shares the network, or that of the averages."""
@@ -146,12 +156,12 @@ class ImageClassificationModeler:
     def _train_outputs(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         count = self.config.modeler.accumulate
         if count > 1:
-            outputs = accumulated(self._objective, count, images, labels, self.learning)
+            outputs = accumulated(self.objective, count, images, labels, self.learning)
         else:
-            outputs = self._objective(images, labels)
+            outputs = self.objective(images, labels)
         return outputs | {"learning_rate": self.schedule(self.optimizer.iterations.value)}
 
-    def _objective(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
+    def objective(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, Any]:
         """`loss`, `accuracy` and `grads` of images that are in memory together."""
         with tf.GradientTape() as tape:
             logits = tf.cast(self.model(images, training=True), tf.float32)
@@ -329,7 +339,7 @@ class ImageClassificationModeler:
         if self.mode != "train":
             values, self.averaged = to_evaluate(values)
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-        checkpoint.check_fits(path, values, shapes)
+        checkpoint_fit.check_fits(path, values, shapes)
         for name, variable in variables.items():
             variable.assign(values[name])
 
@@ -349,10 +359,12 @@ def _augmented_shape(spec: AugmentSpec, image_shape: tuple[int, int, int]) -> tu
 
 
 @assembly.part
-def build(config: Config, inputter: Inputter, mode: Mode) -> ImageClassificationModeler:
-    """The modeler of a run.
+def build(
+    config: Config, inputter: Inputter, mode: Mode, first_weights: bool = True
+) -> ImageClassificationModeler:
+    """The modeler of a run; the arguments are those of the class.
 
     Raises:
         ConfigError: an unknown network, or an augmentation that does not fit the images.
     """
-    return ImageClassificationModeler(config, inputter, mode)
+    return ImageClassificationModeler(config, inputter, mode, first_weights=first_weights)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from lambda_fast import native
-from lambda_fast.data.fetch import DataError
 from lambda_fast.inputter import Inputter
+from lambda_fast.inputter.quarantine import none_left
+from lambda_fast.modeler.evaluated import Sums
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,18 @@ def evaluate(inputter: Inputter, modeler: Any) -> Evaluation:
     Raises:
         DataError: none of them can be used.
     """
-    outputs = []
+    sums = Sums("loss", "accuracy")
     images = 0
     for step in range(inputter.steps_per_epoch):
         batch = inputter.batch(0, step)
         if batch.count > 0:  # the last ranks of the last step may have none
-            outputs.append(modeler.forward_step(batch))
+            sums.add(modeler.forward_step(batch))
         images += batch.count
-    own = [images, *(sum(float(each[name]) for each in outputs) for name in ("loss", "accuracy"))]
+    totals = sums.read()
+    own = [images, totals.get("loss", 0.0), totals.get("accuracy", 0.0)]  # a rank may have no batch
     images, loss, correct = _over_ranks(own)
     if images == 0:
-        raise DataError(
-            f"[evaluate] expected an image that can be used, found none among {inputter.samples}"
-        )
+        raise none_left("evaluate", inputter.samples)
     return Evaluation(loss / images, correct / images, int(images))
 
 

@@ -9,9 +9,10 @@ from lambda_fast.modeler.patterns import told
 
 
 def prepare(run: Run, callbacks: Sequence[Callback]) -> None:
-    """Loads pretrained weights into a fresh run, on rank 0, from which the others get theirs.
+    """Sets those of a fresh run, on rank 0, from which the others get theirs.
 
-    A run that `train_basic` will restore takes its checkpoint instead.
+    The network's own choice, then pretrained weights. A run that `train_basic` will restore takes
+    its checkpoint instead.
 
     Raises:
         UserError: the weights are absent, or do not fit the network.
@@ -27,6 +28,7 @@ def prepare(run: Run, callbacks: Sequence[Callback]) -> None:
     restores = any(isinstance(callback, TrainBasic) for callback in callbacks)
     if restores and checkpoint.all_steps(run.model_dir):
         return
+    run.modeler.set_first_weights(run.inputter)
     restored = run.modeler.load_pretrained(run.say)
     if restored is not None:
         for line in restored.lines():

@@ -28,6 +28,8 @@ class Nonfinite(Callback):
     ranks look after the same steps and see the same, so they stop together.
     """
 
+    metrics = ("skipped_steps",)
+
     def __init__(self) -> None:
         self._looked = 0
         self._skipped = 0

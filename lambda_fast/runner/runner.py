@@ -190,5 +190,5 @@ def build(config: Config) -> Runner:
     find("network", config.modeler.network, "net")
     callbacks = callbacks_of(config, "train")
     inputter = build_inputter(config, "train")
-    modeler = build_modeler(config, inputter, "train")
+    modeler = build_modeler(config, inputter, "train", first_weights=False)
     return Runner(modeler.config, inputter, modeler, callbacks)

@@ -123,10 +123,25 @@ def test_summary_names_choose_what_is_recorded(run):
         assert set(found) == set(expected.split())
         assert found["learning_rate"] == pytest.approx(0.1)
         assert found.get("loss", 1.25) == 1.25
-    one = find("callback", "train_summary")(apply(run.config, ["runner.summary_names=los"]))
-    run.step = 9
-    with pytest.raises(ConfigError, match=r"summary_names to be among .*; found 'los'"):
-        step(run, [one])
+
+
+def test_names_that_no_callback_finds_are_refused_before_any_data_is_read(run):
+    def of(*settings):
+        return callbacks_of(apply(run.config, settings), "train")
+
+    every = "images_per_second,compile_seconds,eval_loss,skipped_steps,learning_rate"
+    of(f"runner.summary_names={every}")
+    with pytest.raises(ConfigError, match=r"summary_names to be among accuracy, .*; found 'los'"):
+        of("runner.summary_names=loss,los")
+    for name, settings in {
+        "gradient_norm": ["modeler.clip_norm=1"],
+        "best_accuracy": ["callback.keep_best=true", "callback.eval_every_epochs=1"],
+    }.items():
+        of(f"runner.summary_names={name}", *settings)
+        with pytest.raises(ConfigError, match=f"found '{name}'"):
+            of(f"runner.summary_names={name}")
+    with pytest.raises(ConfigError, match="found 'eval_loss'"):
+        of("runner.summary_names=eval_loss", "callback.names=train_basic")
 
 
 def test_metrics_of_steps_after_the_checkpoint_are_dropped(run):

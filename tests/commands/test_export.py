@@ -11,7 +11,8 @@ from command_line import run
 from image_files import encoded, photo
 from PIL import Image
 
-from lambda_fast import checkpoint, eval, export, infer
+from lambda_fast import checkpoint, eval, export, infer, overrides
+from lambda_fast.build import recipe
 from lambda_fast.checkpoint import CheckpointError
 from lambda_fast.config import ConfigError
 from lambda_fast.export_folder import check_free, replaced
@@ -59,6 +60,9 @@ def photos(tmp_path_factory):
         kind = "JPEG" if index % 2 else "PNG"
         content = encoded(photo(index, *size), kind, **({"quality": 95} if index % 2 else {}))
         (folder / f"{index}.{kind.lower()}").write_bytes(content)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    (folder / "turned.jpeg").write_bytes(encoded(photo(6, 40, 90), exif=exif, quality=95))
     return sorted(map(str, folder.iterdir()))
 
 
@@ -111,12 +115,21 @@ def test_onnx_runtime_finds_the_same(plain, exported):
     assert np.array_equal(told["classes"], found["images"].argmax(axis=1))
 
 
-def test_without_tf2onnx_it_says_what_to_install(monkeypatch):
-    from lambda_fast.serving import converter
-
+def test_without_tf2onnx_nothing_is_written_and_it_says_what_to_install(
+    trained, tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    config = overrides.apply(
+        recipe("cifar10"),
+        [
+            f"model_dir={trained}",
+            f"callback.export_dir={tmp_path}/out",
+            "callback.export_onnx=true",
+        ],
+    )
     with pytest.raises(ConfigError, match=r"expected tf2onnx .* pip install 'lambda_fast\[onnx\]'"):
-        converter()
+        export.run(config)
+    assert not (tmp_path / "out").exists()
 
 
 def test_exporting_twice_is_refused_without_force(trained, exported):

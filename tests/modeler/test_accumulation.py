@@ -1,10 +1,14 @@
 """Accumulated steps equal those of larger batches; averages follow, are restored and evaluated."""
 
+import math
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny_modeler import inputter, tiny
 
-from lambda_fast import checkpoint
+from lambda_fast import checkpoint, checkpoint_fit
+from lambda_fast.modeler.first_bad_tensor import first_bad_tensor
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.runner.evaluate import evaluate
 
@@ -81,4 +85,25 @@ def test_a_run_goes_on_only_with_the_slots_and_the_batch_it_began_with(
     before = tiny(monkeypatch)[0].facts()
     after = tiny(monkeypatch, **fields)[0].facts()
     with pytest.raises(checkpoint.CheckpointError, match=message):
-        checkpoint.check_facts("a file", before, after)
+        checkpoint_fit.check_facts("a file", before, after)
+
+
+def test_what_is_not_finite_is_looked_for_part_by_part(monkeypatch):
+    modeler, feed = tiny(monkeypatch, batch=4, accumulate=3)
+    batch = feed.batch(0, 0)
+    assert batch.images.shape[0] == 12
+    before = [variable.numpy() for variable in modeler.variables().values()]
+    assert first_bad_tensor(modeler, batch) is None
+
+    def with_a_bad_one(*arguments):
+        images, labels = training_inputs(*arguments)
+        return tf.tensor_scatter_nd_update(images, [[9]], [tf.fill(images.shape[1:], 3e38)]), labels
+
+    training_inputs = modeler.training_inputs
+    monkeypatch.setattr(modeler, "training_inputs", with_a_bad_one)
+    found = first_bad_tensor(modeler, batch)
+    assert found.name == "the output of layer conv"
+    assert found.places == (9,)  # of the whole batch, in its third part
+    assert found.size == 4 * math.prod(modeler.model.get_layer("conv").output.shape[1:])
+    after = [variable.numpy() for variable in modeler.variables().values()]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))

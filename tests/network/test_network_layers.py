@@ -1,6 +1,7 @@
 """The layers compute what Keras' layers do, natively and plainly, from the same weights."""
 
 import dataclasses
+import re
 
 import keras
 import nn_cases
@@ -14,7 +15,7 @@ from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 from lambda_fast.network import layers, resnet32
-from lambda_fast.network.layers import BatchNormalization, Conv2D, MaxPooling2D
+from lambda_fast.network.layers import BatchNormalization, Conv2D, MaxPooling2D, kernels
 
 needs_native = pytest.mark.skipif(
     not layers.has_native_kernels(), reason="a build without oneDNN, or a machine with a GPU"
@@ -25,11 +26,11 @@ PATHS = [pytest.param("native", marks=needs_native), "plain"]
 @pytest.fixture
 def take(monkeypatch):
     """A function that puts the native or the plain path in place."""
-    has_native_kernels = layers.has_native_kernels
+    has_native_kernels = kernels.has_native_kernels
 
     def choose(path):
         chosen = {"native": has_native_kernels, "plain": lambda: False}[path]
-        monkeypatch.setattr(layers, "has_native_kernels", chosen)
+        monkeypatch.setattr(kernels, "has_native_kernels", chosen)
 
     return choose
 
@@ -245,6 +246,13 @@ def test_a_model_is_saved_and_loaded(take, tmp_path, path):
     assert [layer.get_config() for layer in loaded.layers] == [
         layer.get_config() for layer in model.layers
     ]
+
+
+def test_a_model_saved_while_all_layers_were_one_module_is_loaded():
+    told = small_net().to_json()
+    before = re.sub(r"(lambda_fast\.network\.layers)\.\w+", r"\1", told)
+    assert before != told
+    assert keras.models.model_from_json(before).to_json() == told
 
 
 @pytest.mark.parametrize("path", PATHS)

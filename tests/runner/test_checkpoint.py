@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lambda_fast import checkpoint
+from lambda_fast import checkpoint, checkpoint_fit
 from lambda_fast.checkpoint import Checkpoint, CheckpointError, DamagedError
 from lambda_fast.newest_checkpoint import clear, newest
 
@@ -114,13 +114,13 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused(tmp_path):
 )
 def test_variables_of_another_network_are_refused(tmp_path, shapes, message):
     with pytest.raises(CheckpointError, match=message):
-        checkpoint.check_fits(tmp_path, state(1).values, shapes)
-    checkpoint.check_fits(tmp_path, state(1).values, {"a": (2, 3)})
+        checkpoint_fit.check_fits(tmp_path, state(1).values, shapes)
+    checkpoint_fit.check_fits(tmp_path, state(1).values, {"a": (2, 3)})
 
 
 def test_facts_of_another_run_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"seed = 2, found 1.*Set it to 1 to continue"):
-        checkpoint.check_facts(tmp_path, {"seed": 1}, {"seed": 2})
+        checkpoint_fit.check_facts(tmp_path, {"seed": 1}, {"seed": 2})
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ def test_facts_of_another_run_are_refused(tmp_path):
 )
 def test_other_classes_are_refused(tmp_path, found, expected, message):
     with pytest.raises(CheckpointError, match=message):
-        checkpoint.check_class_names(tmp_path, {"class_names": found}, expected)
+        checkpoint_fit.check_class_names(tmp_path, {"class_names": found}, expected)
 
 
 @pytest.mark.parametrize("found", [["a", "b"], ["0", "1"], None])
 def test_classes_without_names_are_not_compared(tmp_path, found):
     facts = {} if found is None else {"class_names": found}
-    checkpoint.check_class_names(tmp_path, facts, ("a", "b"))
-    checkpoint.check_class_names(tmp_path, facts, ("0", "1"))
+    checkpoint_fit.check_class_names(tmp_path, facts, ("a", "b"))
+    checkpoint_fit.check_class_names(tmp_path, facts, ("0", "1"))

@@ -11,17 +11,11 @@
 #include "core/augment/augment.h"
 #include "core/augment/augment_block.cuh"
 #include "core/augment/policy_block.cuh"
+#include "core/base/cuda_check.h"
 #include "core/base/error.h"
 
 namespace lambda_fast {
 namespace {
-
-void check(cudaError_t status, const char* what) {
-  if (status != cudaSuccess) {
-    fail(ErrorKind::kInternal, "augment", "expected ", what,
-         " to succeed on the GPU, found: ", cudaGetErrorString(status));
-  }
-}
 
 // Grid: x = image, y = part of an image (1 when the plan needs sums).
 template <int channels, class Out>
@@ -128,7 +122,7 @@ void launch(FloatBatchView output, const ImageBatchView& images, EpochKeyView ke
   const auto kernel = policy ? policy_kernel<channels, Out> : augment_kernel<channels, Out>;
   kernel<<<grid, kThreads, 0, static_cast<cudaStream_t>(context.stream)>>>(
       static_cast<Out*>(output.values), images.pixels, images.sample_ids, key.seed, key.epoch, plan);
-  check(cudaGetLastError(), policy ? "the launch of policy_kernel" : "the launch of augment_kernel");
+  check_cuda(cudaGetLastError(), "augment", "the launch of ", policy ? "policy_kernel" : "augment_kernel");
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "core/base/error.h"
+#include "core/base/cuda_check.h"
 #include "core/collective/bucket_cuda.h"
 
 namespace lambda_fast {
@@ -68,13 +68,7 @@ unsigned blocks_for(int64_t count) {
   return static_cast<unsigned>(std::min(kMostBlocks, (count + kThreads - 1) / kThreads));
 }
 
-void check_launch(const char* kernel) {
-  const cudaError_t status = cudaGetLastError();
-  if (status != cudaSuccess) {
-    fail(ErrorKind::kInternal, "all_reduce", "expected the launch of ", kernel,
-         " to succeed, found: ", cudaGetErrorString(status));
-  }
-}
+void check_launch(const char* kernel) { check_cuda(cudaGetLastError(), "all_reduce", "the launch of ", kernel); }
 
 void launch(void* packed, ValueType wire, const Bucket& bucket, float divisor, bool pack, void* stream) {
   const auto& pieces = bucket.pieces();

@@ -2,6 +2,7 @@
 // for the device where the buffer grows, which frees the old one, and at the end.
 #include <cuda_runtime.h>
 
+#include "core/base/cuda_check.h"
 #include "core/base/error.h"
 #include "core/collective/bucket_cuda.h"
 #include "core/collective/communicator.h"
@@ -11,12 +12,7 @@
 namespace lambda_fast {
 namespace {
 
-void check(cudaError_t status, const char* what) {
-  if (status != cudaSuccess) {
-    fail(ErrorKind::kInternal, "nccl", "expected ", what,
-         " to succeed on the GPU, found: ", cudaGetErrorString(status));
-  }
-}
+void check(cudaError_t status, const char* what) { check_cuda(status, "nccl", what); }
 
 struct Stream {
   Stream() { check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
