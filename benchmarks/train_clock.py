@@ -30,10 +30,8 @@ class TrainClock(Callback):
         if run.step == 1:
             self._noted["loss"] = float(report.outputs["loss"])
             self._noted["first"] = time.monotonic()
-            variables = run.modeler.model.trainable_variables
-            self._noted["parameters"] = sum(
-                variable.value.shape.num_elements() for variable in variables
-            )
+            learning = run.modeler.model.trainable_variables
+            self._noted["parameters"] = sum(math.prod(each.shape) for each in learning)
         if run.is_complete():
             float(report.outputs["loss"])
             self._noted["last"] = time.monotonic()
