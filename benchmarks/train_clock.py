@@ -1,8 +1,8 @@
 """train_clock: a callback that notes when the first and the last step of a run were done.
 
 Every program that `benchmarks/programs.py` starts leaves the same note, `clock.json`: `first` and
-`last`, seconds of the clock that all processes of a machine share; `loss` of the first step and
-`parameters` of the network.
+`last`, seconds of the clock that all processes of a machine share; `loss` of the first step,
+`parameters` of the network and, where asked for, `accuracy` on the test images.
 """
 
 import json
@@ -37,7 +37,8 @@ class TrainClock(Callback):
             self._noted["last"] = time.monotonic()
 
     def after_run(self, run: Run) -> None:
-        """Writes the note."""
+        """Writes the note, with what `train_eval` found."""
+        self._noted["accuracy"] = run.metrics.get("eval_accuracy")
         (run.model_dir / FILE).write_text(json.dumps(self._noted))
 
 
