@@ -21,6 +21,7 @@ from benchmarks.programs import Program, Ran, ours, peer, run
 from benchmarks.quiet import Watch
 from lambda_fast.config import Config
 from lambda_fast.configs.cifar10 import recipe
+from lambda_fast.modeler.first_network import chosen_precision
 
 PROGRAMS: dict[str, Program] = {
     "lambda_fast": ours,
@@ -29,12 +30,13 @@ PROGRAMS: dict[str, Program] = {
 }
 HOW = {
     "lambda_fast": "python -m lambda_fast.train, all default callbacks",
-    "keras_fit": "tf.data and fit, float32, no XLA",
-    "torch": "eager, bfloat16",
+    "keras_fit": "tf.data and fit, without XLA",
+    "torch": "eager",
 }
 TRAINED = ("lambda_fast", "keras_fit")
 BATCH, PARAMETERS = 128, 464_154
 LEARNING_RATE = 0.1  # lower than the recipe's, because there are few steps to warm up in
+PRECISION = chosen_precision(recipe().modeler.precision)
 SHORT = 2  # steps of a start that is only timed to its first one
 LEARNED, APART = 0.3, 0.1  # least accuracy, where chance gives 0.1; most between the systems' means
 
@@ -115,6 +117,7 @@ def test_end_to_end(starts: Starts, system: str, record: Callable[..., None]):
     steps = size.epochs * size.images // BATCH - 1
     facts = {
         "how": HOW[system],
+        "precision": PRECISION,
         "batch": BATCH,
         "epochs": size.epochs,
         "wall_seconds": median(each.wall for each in ran),
@@ -134,7 +137,8 @@ def test_cold_start(starts: Starts, system: str, record: Callable[..., None]):
     if isinstance(ran, str):
         record(ran, "cold_start", "")
     seconds = [each.first for each in ran]
-    facts = {"how": HOW[system], "batch": BATCH, "seconds": median(seconds)}
+    facts = {"how": HOW[system], "precision": PRECISION, "batch": BATCH}
+    facts["seconds"] = median(seconds)
     start = System(name=system, step=lambda: None, images=1, facts=facts)
     record(starts.samples(start, 1, seconds), "cold_start", "resnet32 on cifar10")
 
@@ -156,7 +160,10 @@ def _config(size: Size, trains: bool) -> Config:
     """The recipe of one start."""
     config = recipe()
     modeler = dataclasses.replace(
-        config.modeler, learning_rate=LEARNING_RATE, warmup_epochs=size.epochs / 4
+        config.modeler,
+        precision=PRECISION,
+        learning_rate=LEARNING_RATE,
+        warmup_epochs=size.epochs / 4,
     )
     config = dataclasses.replace(
         config, batch_size_per_gpu=BATCH, epochs=size.epochs, modeler=modeler

@@ -50,6 +50,7 @@ def ours(config: Config, data: Path, out: Path) -> list[str]:
     changes = {
         "epochs": config.epochs,
         "max_step": config.max_step,
+        "modeler.precision": config.modeler.precision,
         "modeler.learning_rate": config.modeler.learning_rate,
         "modeler.warmup_epochs": config.modeler.warmup_epochs,
         "inputter.dataset": cifar_part.DATASET,
@@ -68,6 +69,7 @@ def peer(module: str) -> Program:
         modeler = config.modeler
         recipe = {
             "seed": config.seed,
+            "precision": modeler.precision,
             "batch": config.batch_size_per_gpu,
             "epochs": config.epochs,
             "max_step": config.max_step,

@@ -1,4 +1,4 @@
-"""The first step of the cifar10 recipe as a program of PyTorch, eager, in bfloat16.
+"""The first step of the cifar10 recipe as a program of PyTorch, eager.
 
 Started as `keras_program.py` is. A batch is augmented as a whole, in this process: workers would
 only make the start longer.
@@ -34,7 +34,7 @@ def main() -> None:
         weight_decay=recipe["weight_decay"],
     )
     ids = torch.randperm(len(images))[: recipe["batch"]]
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe["precision"] == "bfloat16"):
         logits = network(_augmented(images[ids], recipe))
     smoothing = recipe["label_smoothing"]
     loss = functional.cross_entropy(logits.float(), labels[ids], label_smoothing=smoothing)
