@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.images import jpeg_files
+from benchmarks.images import jpeg_files, png_files
 from benchmarks.interleave import PREFETCHED, System
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.config import Config, InputterConfig
@@ -29,18 +30,28 @@ SYSTEMS = (
 )
 
 
+Files = tuple[list[str], str, str]  # their paths, the CSV that lists them, where they are from
+
+
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], str, str]:
-    """Paths of JPEGs, the CSV that lists them, and where they are from."""
-    folder = tmp_path_factory.mktemp("photographs")
-    paths, source = jpeg_files(folder)
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return _listed(tmp_path_factory.mktemp("jpeg"), jpeg_files)
+
+
+@pytest.fixture(scope="module")
+def pngs(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return _listed(tmp_path_factory.mktemp("png"), png_files)
+
+
+def _listed(folder: Path, write: Callable[[Path], tuple[list[str], str]]) -> Files:
+    paths, source = write(folder)
     meta = folder / "images.csv"
     meta.write_text("".join(f'"{path}",{index % 10}\n' for index, path in enumerate(paths)))
     return paths, str(meta), source
 
 
 @pytest.fixture(scope="module")
-def samples(files: Any, measure: Any) -> dict[str, Any]:
+def samples(files: Files, measure: Any) -> dict[str, Any]:
     paths, meta, _ = files
     peer = partial(_peer, paths)
     return measure(
@@ -58,16 +69,35 @@ def samples(files: Any, measure: Any) -> dict[str, Any]:
     )
 
 
+@pytest.fixture(scope="module")
+def png_samples(pngs: Files, measure: Any) -> dict[str, Any]:
+    paths, meta, _ = pngs
+    peer = partial(_peer, paths)
+    return measure(
+        {
+            "lambda_fast": partial(_checked, partial(_inputter, meta, "none")),
+            "tf.data": partial(_checked, partial(peer, "tf_data_files", spec=CROPS)),
+            "dali": partial(_checked, partial(peer, "dali_files", resize="plain")),
+        }
+    )
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_inputter_jpeg(samples: Any, files: Any, system: str, record: Callable[..., None]):
+def test_inputter_jpeg(samples: Any, files: Files, system: str, record: Callable[..., None]):
     """Read, decode, random resized crop to 224, batch of uint8; tf.data and DALI flip as well."""
     record(samples[system], "inputter_jpeg", f"batch {BATCH}", images=files[2])
 
 
 @pytest.mark.parametrize("system", ("lambda_fast_cached", "tf.data"))
-def test_inputter_cached(samples: Any, files: Any, system: str, record: Callable[..., None]):
+def test_inputter_cached(samples: Any, files: Files, system: str, record: Callable[..., None]):
     """The same in later epochs with cache="memory", beside tf.data without a cache."""
     record(samples[system], "inputter_cached", f"batch {BATCH}", images=files[2])
+
+
+@pytest.mark.parametrize("system", ("lambda_fast", "tf.data", "dali"))
+def test_inputter_png(png_samples: Any, pngs: Files, system: str, record: Callable[..., None]):
+    """As of JPEGs, from PNGs of the same size."""
+    record(png_samples[system], "inputter_png", f"batch {BATCH}", images=pngs[2])
 
 
 def _inputter(meta: str, cache: str, antialias: bool = True) -> System:
@@ -97,7 +127,7 @@ def _inputter(meta: str, cache: str, antialias: bool = True) -> System:
 
 
 def _peer(paths: Sequence[str], module: str, **arguments: Any) -> System:
-    return import_module(f"benchmarks.peers.{module}").jpeg(paths, BATCH, **arguments)
+    return import_module(f"benchmarks.peers.{module}").images(paths, BATCH, **arguments)
 
 
 def _checked(build: Callable[[], System]) -> System:
