@@ -13,7 +13,7 @@ from lambda_fast.data.fetch import DataError
 
 PHOTO_HEIGHT, PHOTO_WIDTH = 375, 500  # the median ImageNet photograph
 PHOTOS = "LAMBDA_FAST_PHOTOS"
-PNGS = 128
+PNGS = 64
 
 
 def cifar(count: int) -> tuple[np.ndarray, np.ndarray, str]:
