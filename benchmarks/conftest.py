@@ -70,7 +70,6 @@ def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
         benchmark.group = f"{work} {variant}"
         benchmark.extra_info |= {
             "work": work,
-            "variant": variant,
             "system": system.name,
             "images_per_second": samples.images_per_second,
             "spread": samples.spread,

@@ -20,9 +20,6 @@ UNITS = {
     "collective_share": "collective {:.2%} of step",
     "augment_share": "augmenter {:.2%} of step",
     "python_ms": "Python {:.2f} ms a step",
-    "seconds": "{:.1f} s (an image here is a start)",
-    "wall_seconds": "{:.0f} s in all",
-    "accuracy": "{:.1%} right afterwards",
 }
 
 
@@ -60,7 +57,7 @@ def text(rows: Sequence[Row], machine: Mapping[str, Any], mode: str) -> str:
         table.add_row(
             "" if title == before else " ".join(title),
             row.system,
-            _rate(row.samples.images_per_second),
+            f"{row.samples.images_per_second:,.0f}",
             f"{row.samples.spread:.0%}",
             _ratio(row, ours.get(title)),
             _notes(row.facts),
@@ -81,10 +78,6 @@ def text(rows: Sequence[Row], machine: Mapping[str, Any], mode: str) -> str:
             highlight=False,
         )
     return console.file.getvalue()
-
-
-def _rate(found: float) -> str:
-    return f"{found:,.0f}" if found >= 10 else f"{found:.2f}"
 
 
 def _ratio(row: Row, ours: Samples | None) -> str:
