@@ -30,7 +30,7 @@ PARAMETERS = 464_154
 LEARNING_RATE = 0.01
 LATER = 20  # at most so many steps after timing until one has a lower loss than the first step had
 SYSTEMS = ("lambda_fast", "keras_fit", "torch")
-FULL_ALONE = () if is_quick() else ("tf_function", "torch_compiled", "onednn_alone")
+IN_FULL = () if is_quick() else ("tf_function", "torch_compiled", "onednn_alone")
 WORK = "train_step_resnet32"
 
 
@@ -71,7 +71,7 @@ def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tu
     return precision, samples
 
 
-@pytest.mark.parametrize("system", SYSTEMS + FULL_ALONE)
+@pytest.mark.parametrize("system", SYSTEMS + IN_FULL)
 def test_train_step_resnet32(
     train_samples: Any,
     system: str,

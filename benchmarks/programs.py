@@ -96,10 +96,11 @@ def run(program: Program, config: Config, data: Path, out: Path) -> Ran:
         out: a new folder for what it writes.
     """
     out.mkdir()
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     begin = time.monotonic()
     done = subprocess.run(
         [sys.executable, *program(config, data, out)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
         capture_output=True,
         text=True,
         timeout=SECONDS,
