@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.interleave import PACES, Samples, System, mode
+from benchmarks.interleave import PACES, Samples, System, is_quick, mode
 from benchmarks.quiet import Watch
 from lambda_fast.runner import collective
 
@@ -28,11 +28,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"full": [1 << power for power in range(12, 29, 2)], "quick": [1 << 12, 1 << 16, 1 << 24]}
 BLOCK = {"full": 0.3, "quick": 0.1}
 SYSTEMS = ("lambda_fast", "mpi_all_reduce", "parameter_server", "tf_ring")
+RANKS = [2] if is_quick() else [2, 4]
 REPORTED = 1 << 24
 SECONDS = 600
 
 
-@pytest.fixture(scope="module", params=[2, 4], ids="{}ranks".format)
+@pytest.fixture(scope="module", params=RANKS, ids="{}ranks".format)
 def measured(request: pytest.FixtureRequest) -> tuple[int, dict[int, dict[str, Samples]]]:
     ranks = request.param
     rounds = 1 if request.config.getoption("benchmark_disable") else PACES[mode()].rounds

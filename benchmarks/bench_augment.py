@@ -12,14 +12,15 @@ import tensorflow as tf
 
 from benchmarks.bandwidth import copy_bandwidth
 from benchmarks.images import batches_of, cifar, cycle, photographs
-from benchmarks.interleave import PREFETCHED, Samples, System
+from benchmarks.interleave import PREFETCHED, Samples, System, is_quick
 from lambda_fast.augmenter.augment import augment
 from lambda_fast.augmenter.spec import AugmentSpec
 
 CIFAR_IMAGES = 16_384  # 50 MB: more than the last cache holds
 CIFAR_BYTES = 32 * 32 * 3 * (1 + 4)  # an image that must move: uint8 in, float32 out
 PHOTOGRAPHS = 192
-PHOTOGRAPHS_BATCH = 64
+PHOTOGRAPHS_BATCH = 16 if is_quick() else 64
+CIFAR_BATCHES = [128] if is_quick() else [128, 1024]
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, in 0..255
 
 CIFAR = AugmentSpec(
@@ -37,7 +38,7 @@ IMAGENET = AugmentSpec(
 SYSTEMS = ("lambda_fast", "lambda_fast+tf.data", "tf.data", "tf.data_batched", "keras", "dali")
 
 
-@pytest.fixture(scope="module", params=[128, 1024], ids="batch{}".format)
+@pytest.fixture(scope="module", params=CIFAR_BATCHES, ids="batch{}".format)
 def cifar_samples(request: pytest.FixtureRequest, measure: Any) -> tuple[int, dict, dict]:
     batch = request.param
     images, _, source = cifar(CIFAR_IMAGES)

@@ -29,7 +29,8 @@ BATCH, IMAGES = 128, 4096
 PARAMETERS = 464_154
 LEARNING_RATE = 0.01
 LATER = 20  # at most so many steps after timing until one has a lower loss than the first step had
-SYSTEMS = ("lambda_fast", "keras_fit", "tf_function", "torch", "torch_compiled", "onednn_alone")
+SYSTEMS = ("lambda_fast", "keras_fit", "torch")
+IN_FULL = () if is_quick() else ("tf_function", "torch_compiled", "onednn_alone")
 WORK = "train_step_resnet32"
 
 
@@ -57,7 +58,9 @@ def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tu
         "keras_fit": partial(_peer, "keras_fit", *batches, net, precision, LEARNING_RATE),
         "tf_function": partial(_peer, "tf_function", *batches, net, precision, LEARNING_RATE),
         "torch": partial(_peer, "torch_resnet32", *batches, precision, LEARNING_RATE, False),
-        "torch_compiled": partial(_torch_compiled, *batches, precision, LEARNING_RATE),
+        "torch_compiled": partial(
+            _peer, "torch_resnet32", *batches, precision, LEARNING_RATE, True
+        ),
     }
     learned = []
     checked = {name: partial(_checked, build, learned) for name, build in builders.items()}
@@ -68,7 +71,7 @@ def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tu
     return precision, samples
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", SYSTEMS + IN_FULL)
 def test_train_step_resnet32(
     train_samples: Any,
     system: str,
@@ -138,12 +141,6 @@ def _modeler(images: np.ndarray, labels: np.ndarray, config: Config) -> System:
 
 def _peer(module: str, *arguments: Any) -> System:
     return import_module(f"benchmarks.peers.{module}").train(*arguments)
-
-
-def _torch_compiled(*arguments: Any) -> System:
-    if is_quick():
-        pytest.skip("torch.compile takes a minute or two: left out in quick mode")
-    return _peer("torch_resnet32", *arguments, True)
 
 
 def _checked(build: Callable[[], System], learned: list[tuple[System, float]]) -> System:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.interleave import PACES, Pace, Samples, System, mode
+from benchmarks.interleave import PACES, Pace, Samples, System, is_quick, mode
 from benchmarks.quiet import Watch
 from benchmarks.train_ranks import GLOBAL_BATCH
 from lambda_fast.runner.launching import mpiexec
@@ -23,6 +23,7 @@ from lambda_fast.runner.launching import mpiexec
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = {"lambda_fast": 2, "one_rank": 1}
 CORES = 2
+PRECISIONS = ["float32"] if is_quick() else ["float32", "bfloat16"]
 WARM_UP = 3
 
 
@@ -64,7 +65,7 @@ class Ranks:
         return tuple(json.loads(self._process.stdout.readline()))
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+@pytest.fixture(scope="module", params=PRECISIONS)
 def measured(request: pytest.FixtureRequest) -> tuple[str, dict[str, Samples]]:
     """Samples of both worlds, and in the facts of the two ranks the collective's share."""
     precision = request.param

@@ -13,6 +13,7 @@ from lambda_fast.data.fetch import DataError
 
 PHOTO_HEIGHT, PHOTO_WIDTH = 375, 500  # the median ImageNet photograph
 PHOTOS = "LAMBDA_FAST_PHOTOS"
+PNGS = 64
 
 
 def cifar(count: int) -> tuple[np.ndarray, np.ndarray, str]:
@@ -67,6 +68,24 @@ def jpeg_files(folder: Path) -> tuple[list[str], str]:
         Image.fromarray(image).save(path, quality=90)
         paths.append(str(path))
     return paths, "generated"
+
+
+def png_files(folder: Path) -> tuple[list[str], str]:
+    """PNG files of 500x375, written from `photographs`.
+
+    Args:
+        folder: to write them to.
+
+    Returns:
+        Their paths and where the images are from.
+    """
+    images, source = photographs(PNGS)
+    paths = []
+    for index, image in enumerate(images):
+        path = folder / f"{index}.png"
+        Image.fromarray(image).save(path)
+        paths.append(str(path))
+    return paths, source
 
 
 def _jpegs(folder: str) -> list[Path]:

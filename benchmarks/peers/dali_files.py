@@ -18,8 +18,8 @@ NAMES = {"plain": "dali", "antialiased": "dali_antialiased", "none": "dali_decod
 THREADS = len(os.sched_getaffinity(0))
 
 
-def jpeg(paths: Sequence[str], batch: int, resize: str) -> System:
-    """JPEGs, random resized crop to 224 and flip, uint8.
+def images(paths: Sequence[str], batch: int, resize: str) -> System:
+    """JPEGs or PNGs, random resized crop to 224 and flip, uint8.
 
     Args:
         paths: of the files.

@@ -20,19 +20,22 @@ PREFETCH = 2  # AUTOTUNE would fill a large buffer while other systems are measu
 EPOCHS = 20  # of windows, then the same again
 
 
-def jpeg(paths: Sequence[str], batch: int, spec: AugmentSpec) -> System:
-    """JPEGs, random resized crop to 224 and flip, uint8."""
+def images(paths: Sequence[str], batch: int, spec: AugmentSpec) -> System:
+    """JPEGs or PNGs, random resized crop to 224 and flip, uint8."""
+    png = paths[0].endswith(".png")
     windows = _windows(paths, spec)
     files = tf.data.Dataset.from_tensor_slices((list(paths) * EPOCHS, windows))
     files = files.shuffle(len(windows)).repeat()
-    images = files.map(_jpeg, num_parallel_calls=AUTOTUNE, deterministic=False)
-    steps = iter(images.batch(batch, drop_remainder=True).prefetch(PREFETCH))
+    decoded = files.map(_png if png else _jpeg, num_parallel_calls=AUTOTUNE, deterministic=False)
+    steps = iter(decoded.batch(batch, drop_remainder=True).prefetch(PREFETCH))
     return System(
         name="tf.data",
         step=lambda: next(steps),
         images=batch,
         prefetched=PREFETCHED,
-        facts={"how": "decode_and_crop_jpeg, tf.image.resize, AUTOTUNE"},
+        facts={
+            "how": f"{'decode_png' if png else 'decode_and_crop_jpeg'}, tf.image.resize, AUTOTUNE"
+        },
     )
 
 
@@ -48,6 +51,15 @@ def _windows(paths: Sequence[str], spec: AugmentSpec) -> np.ndarray:
 
 
 def _jpeg(path: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    image = tf.image.decode_and_crop_jpeg(tf.io.read_file(path), window, channels=3)
+    return _resized(tf.image.decode_and_crop_jpeg(tf.io.read_file(path), window, channels=3))
+
+
+def _png(path: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """A PNG can only be decoded as a whole."""
+    image = tf.io.decode_png(tf.io.read_file(path), channels=3)
+    return _resized(tf.slice(image, [window[0], window[1], 0], [window[2], window[3], 3]))
+
+
+def _resized(image: tf.Tensor) -> tf.Tensor:
     image = tf.image.resize(image, (224, 224))
     return tf.cast(tf.image.random_flip_left_right(image), tf.uint8)
