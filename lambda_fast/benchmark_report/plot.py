@@ -15,37 +15,39 @@ OURS, PEER, BOUND = "#d1491b", "#2f5d8a", "#7a828a"  # colours
 WIDE = 8.0  # largest ratio over smallest, from which on the axis is logarithmic
 MANY = 6  # more variants than that are drawn as curves
 PIXELS = {"dpi": 130, "metadata": {"Software": None}}  # the same bytes from the same results
-Row = tuple[str, Record, Estimate]
+Row = tuple[Record, Estimate]
 
 
-def draw(records: Sequence[Record], target: Path) -> bool:
+def drawable(records: Sequence[Record]) -> bool:
+    """Whether one work has a system of ours with another beside it."""
+    return bool(_groups(records))
+
+
+def draw(records: Sequence[Record], target: Path) -> None:
     """Writes a PNG.
 
     Args:
-        records: of one work.
+        records: of one work that is drawable.
         target: the file.
-
-    Returns:
-        Whether there was something to draw: a system of ours with another beside it.
 
     Raises:
         ResultsError: no matplotlib.
     """
-    groups = {}
-    for variant, found in variants(records).items():
-        main = main_of(found)
-        others = [record for record in found if record is not main]
-        if main is not None and others:
-            rows = [(r.system, r, ratio(main, r)) for r in (main, *others)]
-            groups[variant] = sorted(rows, key=lambda row: (row[1].is_bound, row[2].value))
-    if not groups:
-        return False
-    plt = _pyplot()
-    work = title(records[0].work)
+    plt, groups, work = _pyplot(), _groups(records), title(records[0].work)
     figure = _curves(plt, groups, work) if len(groups) > MANY else _points(plt, groups, work)
     figure.savefig(target, **PIXELS)
     plt.close(figure)
-    return True
+
+
+def _groups(records: Sequence[Record]) -> dict[str, list[Row]]:
+    """By variant: each system and how many times as fast ours is, bounds last."""
+    groups = {}
+    for variant, found in variants(records).items():
+        main = main_of(found)
+        if main is not None and len(found) > 1:
+            rows = [(record, ratio(main, record)) for record in found]
+            groups[variant] = sorted(rows, key=lambda row: (row[0].is_bound, row[1].value))
+    return groups
 
 
 def _points(plt: Any, groups: dict[str, list[Row]], work: str) -> Any:
@@ -60,10 +62,10 @@ def _points(plt: Any, groups: dict[str, list[Row]], work: str) -> Any:
         gridspec_kw={"height_ratios": heights},
     )
     for axes, (variant, rows) in zip(panels[:, 0], groups.items(), strict=True):
-        for place, (_, record, estimate) in enumerate(rows):
+        for place, (record, estimate) in enumerate(rows):
             _mark(axes, record, estimate, place)
-        axes.set_yticks(range(len(rows)), [_label(record) for _, record, _ in rows])
-        for text, (_, record, _) in zip(axes.get_yticklabels(), rows, strict=True):
+        axes.set_yticks(range(len(rows)), [_label(record) for record, _ in rows])
+        for text, (record, _) in zip(axes.get_yticklabels(), rows, strict=True):
             text.set_color(_colour(record))
             text.set_fontweight("bold" if record.is_ours else "normal")
         axes.set(ylim=(len(rows) - 0.4, -0.6))
@@ -71,8 +73,8 @@ def _points(plt: Any, groups: dict[str, list[Row]], work: str) -> Any:
         _one(axes.axvline)
         axes.grid(axis="x", which="both", alpha=0.25)
     axes = panels[-1, 0]
-    values = [row[2].value for rows in groups.values() for row in rows]
-    _scale(axes, axes.set_xscale, axes.xaxis, values)
+    values = [row[1].value for rows in groups.values() for row in rows]
+    _scale(axes.set_xscale, axes.xaxis, values)
     low, high = axes.get_xlim()
     wide = axes.get_xscale() == "log"
     axes.set_xlim(low, high * (high / low) ** 0.22 if wide else high + 0.22 * (high - low))
@@ -116,12 +118,14 @@ def _curves(plt: Any, groups: dict[str, list[Row]], work: str) -> Any:
     for axes, (first, ticks) in zip(drawn[0], panels.items(), strict=True):
         curves: dict[str, list[tuple[int, Record, Estimate]]] = {}
         for place, rows in enumerate(ticks.values()):
-            for system, record, estimate in rows:
-                curves.setdefault(system, []).append((place, record, estimate))
+            for record, estimate in rows:
+                curves.setdefault(record.system, []).append((place, record, estimate))
         for system, curve in curves.items():
             record = curve[0][1]
             ours = record.is_ours
-            colour = OURS if ours else colours.setdefault(system, f"C{(0, 2, 4, 5)[len(colours) % 4]}")
+            colour = (
+                OURS if ours else colours.setdefault(system, f"C{(0, 2, 4, 5)[len(colours) % 4]}")
+            )
             places = [place for place, _, _ in curve]
             middle = [estimate.value for _, _, estimate in curve]
             values += middle
@@ -135,7 +139,7 @@ def _curves(plt: Any, groups: dict[str, list[Row]], work: str) -> Any:
         axes.grid(which="both", alpha=0.25)
         axes.legend(fontsize=8)
     axes = drawn[0, 0]
-    _scale(axes, axes.set_yscale, axes.yaxis, values)
+    _scale(axes.set_yscale, axes.yaxis, values)
     axes.set_ylabel("how many times as fast as the system\nlambda_fast is (band: 95 % interval)")
     figure.suptitle(work, fontweight="bold")
     return figure
@@ -154,8 +158,8 @@ def _one(line: Any) -> None:
     line(1.0, color=OURS, lw=1, ls=(0, (4, 3)), zorder=0)
 
 
-def _scale(axes: Any, set_scale: Any, axis: Any, values: Sequence[float]) -> None:
-    """Logarithmic where ratios are far apart, with plain numbers; else from zero."""
+def _scale(set_scale: Any, axis: Any, values: Sequence[float]) -> None:
+    """Logarithmic where ratios are far apart, with plain numbers."""
     if max(values) / min(values) < WIDE:
         return
     from matplotlib import ticker
