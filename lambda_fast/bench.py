@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compare(base: Path, new: Path, threshold: float, absolute: bool) -> int:
-    if not 0 < threshold:
+    if not threshold > 0:
         raise ResultsError(f"[--threshold] expected a number above 0, found {threshold}. Try 0.95")
     records = results_file.read(base), results_file.read(new)
     changes, notes = compare(*records, threshold, absolute)

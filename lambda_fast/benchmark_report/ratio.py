@@ -1,7 +1,7 @@
 """How many times as fast one system is as another, and how sure that is.
 
-A round is a block of each system in turn, so what disturbs the machine for longer than a round falls
-on all of them. The interval is the 95 % percentile bootstrap (Efron, 1979) of the ratio of medians:
+A round is a block of each system in turn, so what disturbs the machine for longer than a round
+falls on all of them. The interval is the 95 % percentile bootstrap (Efron, 1979) of the ratio of medians:
 rounds are drawn again, with replacement, and a drawn round brings the blocks of all its systems.
 What they have in common thereby stays in common, and cancels.
 

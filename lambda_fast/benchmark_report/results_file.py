@@ -1,4 +1,4 @@
-"""Reads the JSON files of pytest-benchmark, and keeps them without what tells of a machine's owner."""
+"""Reads pytest-benchmark's JSON files, and keeps them without what tells of a machine's owner."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise ResultsError(
-            f"[{path}] expected a JSON file of pytest-benchmark, found: {error.strerror}. Write one "
-            "with pytest benchmarks/ --benchmark-only --benchmark-json=FILE"
+            f"[{path}] expected a JSON file of pytest-benchmark, found: {error.strerror}. "
+            "Write one with pytest benchmarks/ --benchmark-only --benchmark-json=FILE"
         ) from error
     except ValueError as error:
         raise ResultsError(

@@ -134,7 +134,7 @@ def _listed(texts: Iterable[str]) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """A table without the columns that are empty in all rows; all but the left ones to the right."""
+    """A table without the columns that no row has; all but the left ones to the right."""
     kept = [index for index in range(len(header)) if any(row[index] for row in rows)]
     lines = [
         [header[index] for index in kept],
