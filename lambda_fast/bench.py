@@ -7,7 +7,8 @@
 
 `report` writes a Markdown page with a table and a plot for each work, and fills the regions of
 documents that `--into` names. `compare` fails, with exit code 1, only where the interval of a
-change lies wholly below the threshold. `keep` writes a file without what tells of a machine's owner.
+change lies wholly below the threshold. `keep` writes a copy without what tells of a
+machine's owner.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draws the ratios of one work: lambda_fast at 1, every other system at its ratio, with intervals."""
+"""Draws the ratios of one work: lambda_fast at 1, each other system at its ratio and interval."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _points(plt: Any, groups: dict[str, list[Row]], work: str) -> Any:
     low, high = axes.get_xlim()
     wide = axes.get_xscale() == "log"
     axes.set_xlim(low, high * (high / low) ** 0.22 if wide else high + 0.22 * (high - low))
-    axes.set_xlabel("how many times as fast as the system lambda_fast is (95 % interval)")
+    axes.set_xlabel("lambda_fast is so many times as fast as the system of the row (95 % interval)")
     figure.suptitle(work, fontweight="bold")
     return figure
 
@@ -140,7 +140,7 @@ def _curves(plt: Any, groups: dict[str, list[Row]], work: str) -> Any:
         axes.legend(fontsize=8)
     axes = drawn[0, 0]
     _scale(axes.set_yscale, axes.yaxis, values)
-    axes.set_ylabel("how many times as fast as the system\nlambda_fast is (band: 95 % interval)")
+    axes.set_ylabel("lambda_fast is so many times as fast\nas the system (band: 95 % interval)")
     figure.suptitle(work, fontweight="bold")
     return figure
 

@@ -1,9 +1,9 @@
 """How many times as fast one system is as another, and how sure that is.
 
 A round is a block of each system in turn, so what disturbs the machine for longer than a round
-falls on all of them. The interval is the 95 % percentile bootstrap (Efron, 1979) of the ratio of medians:
-rounds are drawn again, with replacement, and a drawn round brings the blocks of all its systems.
-What they have in common thereby stays in common, and cancels.
+falls on all of them. The interval is the 95 % percentile bootstrap (Efron, 1979) of the ratio of
+medians: rounds are drawn again, with replacement, and a drawn round brings the blocks of all its
+systems. What they have in common thereby stays in common, and cancels.
 
 It is assumed that rounds are independent of each other and alike: no trend that lasts for many
 rounds and falls on one system alone. The interval tells the noise within a run; whatever differs
@@ -51,7 +51,7 @@ class Estimate:
 
 def shown(ratio: float) -> str:
     """With as many digits as mean something."""
-    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}"
+    return f"{ratio:,.{2 if ratio < 9.995 else 1 if ratio < 99.95 else 0}f}"
 
 
 def ratio(ours: Record, other: Record) -> Estimate:

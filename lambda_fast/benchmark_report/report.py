@@ -38,11 +38,12 @@ def write(records: Sequence[Record], folder: Path, documents: Sequence[Path]) ->
     for path, text in filled.items():
         path.write_text(text)
     page = folder / PAGE
-    sections = [
-        f"## {title(work)}\n\n{section(work, records, folder, folder)}"
-        for work in tables.works(records)
-    ]
-    page.write_text("\n\n".join(["# Results", tables.short_table(records), *sections]) + "\n")
+    sections = [section(work, records, folder, folder) for work in tables.works(records)]
+    parts = ["# Results", tables.short_table(records), "## Each work", *sections]
+    page.write_text("
+
+".join(parts) + "
+")
     return page
 
 
@@ -71,11 +72,9 @@ def filled_document(path: Path, records: Sequence[Record], folder: Path) -> str:
 
 
 def section(work: str, records: Sequence[Record], folder: Path, seen_from: Path) -> str:
-    """Table and plot of one work, as a document in `seen_from` shows them."""
+    """Heading, table and plot of one work, as a document in `seen_from` shows them."""
     found = [record for record in records if record.work == work]
-    if not found:
-        return tables.NOTHING
-    text = tables.work_table(found)
+    text = f"### {title(work)}\n\n{tables.work_table(found) if found else tables.NOTHING}"
     if plot.drawable(found):
         link = Path(os.path.relpath(_plot(folder, work), seen_from)).as_posix()
         text += f"\n\n![{title(work)}: ratios to lambda_fast]({link})"

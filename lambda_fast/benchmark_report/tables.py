@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lambda_fast.benchmark_report.ratio import LEAST_ROUNDS, ratio
-from lambda_fast.benchmark_report.record import Record, shown_rate
+from lambda_fast.benchmark_report.record import OURS, Record, shown_rate
 from lambda_fast.benchmark_report.words import WORKS, called
 
 DISTURBED = 0.05  # share of the machine used by others above which numbers are not to be relied on
@@ -31,7 +31,7 @@ def variants(records: Sequence[Record]) -> dict[str, list[Record]]:
 def main_of(records: Sequence[Record]) -> Record | None:
     """The record of ours that the others of a variant are compared with, none without any."""
     ours = [record for record in records if record.is_ours]
-    return next((r for r in ours if r.system == "lambda_fast"), ours[0] if ours else None)
+    return next((r for r in ours if r.system == OURS), ours[0] if ours else None)
 
 
 def work_table(records: Sequence[Record]) -> str:
@@ -48,6 +48,7 @@ def work_table(records: Sequence[Record]) -> str:
     )
     systems = [system for _, system in others]
     header = ["variant", "of", *(_column(*other) for other in others), "speed", "spread", "notes"]
+    plain = all(record.system == OURS for record in records if record.is_ours)
     rows = []
     for variant, found in variants(records).items():
         by_system = {record.system: record for record in found}
@@ -57,8 +58,10 @@ def work_table(records: Sequence[Record]) -> str:
                 for system in systems
             ]
             rate, spread = shown_rate(ours), f"{ours.info['spread']:.0%}"
-            rows.append([variant, ours.system, *cells, rate, spread, "; ".join(ours.notes())])
-    return f"{_table(header, rows, left=2)}\n\n{origin(records)}"
+            of = "" if plain else ours.system
+            rows.append([variant, of, *cells, rate, spread, "; ".join(ours.notes())])
+    versions = "; ".join(_versions(records))
+    return f"{_table(header, rows, left=2)}\n\n{origin(records)} Versions: {versions}."
 
 
 def short_table(records: Sequence[Record]) -> str:
@@ -78,7 +81,8 @@ def short_table(records: Sequence[Record]) -> str:
             used += [ours, *beside]
     if not rows:
         return NOTHING
-    return f"{_table(['work', 'against', 'lambda_fast is'], rows, left=3)}\n\n{origin(used)}"
+    table = _table(["work", "against", "lambda_fast is"], rows, left=3)
+    return f"{table}\n\n{origin(used)}"
 
 
 def origin(records: Sequence[Record]) -> str:
@@ -87,9 +91,11 @@ def origin(records: Sequence[Record]) -> str:
         f"Medians of rounds in turns, with 95 % intervals where there were {LEAST_ROUNDS} rounds "
         f"or more; measured on {_listed(_machine(r) for r in records)}, "
         f"{_listed(r.info['mode'] for r in records)} mode, "
-        f"at {_listed(_commit(r.info['commit']) for r in records)}; "
-        f"{'; '.join(_versions(records))}."
+        f"at {_listed(_commit(r.info['commit']) for r in records)}."
     ]
+    apart = list(dict.fromkeys(called(r.system) for r in records if not r.paired))
+    if apart:
+        sentences.append(f"In a run apart: {', '.join(apart)}.")
     disturbed = max((record.info.get("others") or 0.0 for record in records), default=0.0)
     if disturbed > DISTURBED:
         sentences.append(

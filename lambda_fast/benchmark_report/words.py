@@ -117,7 +117,6 @@ WORKS = {
     ),
 }
 SYSTEMS = {
-    "tf.data": "tf.data with tf.image",
     "tf.data_batched": "tf.data, batch by batch",
     "keras": "Keras layers",
     "dali": "DALI",
@@ -130,7 +129,7 @@ SYSTEMS = {
     "onednn_alone": "oneDNN's primitives alone",
     "one_rank": "1 rank of two threads",
     "mpi_all_reduce": "MPI_Allreduce",
-    "parameter_server": "a parameter server",
+    "parameter_server": "parameter server",
     "tf_ring": "TensorFlow's ring",
 }
 
