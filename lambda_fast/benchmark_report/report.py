@@ -40,10 +40,7 @@ def write(records: Sequence[Record], folder: Path, documents: Sequence[Path]) ->
     page = folder / PAGE
     sections = [section(work, records, folder, folder) for work in tables.works(records)]
     parts = ["# Results", tables.short_table(records), "## Each work", *sections]
-    page.write_text("
-
-".join(parts) + "
-")
+    page.write_text("\n\n".join(parts) + "\n")
     return page
 
 
