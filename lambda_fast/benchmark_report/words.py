@@ -60,13 +60,13 @@ WORKS = {
     ),
     "inputter_png": Work(
         "Batches from PNG files",
-        (Line("the same from PNG files", "batch 64", ("tf.data",)),),
+        (Line("ready batches from PNG files", "batch 64", ("tf.data",)),),
     ),
     "inputter_cached": Work(
         "Batches of images kept in memory",
         (
             Line(
-                "the same with decoded images kept in memory, after the first epoch",
+                "ready batches of images kept in memory, after the first epoch",
                 "batch 64",
                 ("tf.data",),
                 "lambda_fast_cached",
