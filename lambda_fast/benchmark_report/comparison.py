@@ -89,13 +89,15 @@ def _by_key(records: Sequence[Record]) -> dict[Key, Record]:
 
 
 def _differences(base: Sequence[Record], new: Sequence[Record]) -> list[str]:
-    """Works of one file alone; machines, modes and versions that differ."""
+    """Works of one file alone; machines, modes and versions that differ in what both have."""
     notes = []
     works = [list(dict.fromkeys(f"{r.work} {r.variant}" for r in run)) for run in (base, new)]
     for name, mine, other in (("BASE", *works), ("NEW", *reversed(works))):
         lone = [work for work in mine if work not in other]
         if lone:
             notes.append(f"in {name} alone: {'; '.join(lone)}")
+    common = set(works[0]) & set(works[1])
+    base, new = ([r for r in run if f"{r.work} {r.variant}" in common] for run in (base, new))
     told = {
         "CPUs": lambda r: (
             f"{r.info['machine'].get('cores')} cores of {r.info['machine'].get('cpu')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from lambda_fast.errors import UserError
 OURS = "lambda_fast"
 BOUND = "_alone"  # ends the name of what does a part of the work, which nobody can be faster than
 RATES = {"gigabytes_per_second": "GB/s", "images_per_second": "images/s"}
-REQUIRED = (
-    *("work", "variant", "system", "mode", "median", "spread"),
-    *("machine", "versions", "commit"),
-)
+REQUIRED = {
+    **dict.fromkeys(("work", "variant", "system", "mode", "commit"), str),
+    **dict.fromkeys(("median", "spread"), (int, float)),
+    **dict.fromkeys(("machine", "versions"), dict),
+}
 NOTES = {
     "bandwidth_share": "{:.1%} of bandwidth",
     "collective_share": "collective {:.2%} of step",
@@ -55,8 +57,8 @@ class Record:
         Raises:
             ResultsError: a field is missing or no round was measured.
         """
-        missing = [name for name in REQUIRED if name not in info]
-        if not any(rate in info for rate in RATES):
+        missing = [name for name, kind in REQUIRED.items() if not isinstance(info.get(name), kind)]
+        if not any(_positive(info.get(rate)) for rate in RATES):
             missing.append(" or ".join(reversed(RATES)))
         if missing:
             raise ResultsError(
@@ -64,9 +66,9 @@ class Record:
                 f"{', '.join(missing)}. Measure again: pytest benchmarks/ --benchmark-only "
                 "--benchmark-json=FILE"
             )
-        if not seconds or min(seconds) <= 0:
+        if not isinstance(seconds, Sequence) or not seconds or not all(map(_positive, seconds)):
             raise ResultsError(
-                f"[{where}] expected the duration of each round, found {list(seconds)}. "
+                f"[{where}] expected the duration of each round, found {seconds!r}. "
                 "Measure again with --benchmark-json=FILE"
             )
         return cls(tuple(seconds), info)
@@ -119,6 +121,10 @@ class Record:
     def notes(self) -> list[str]:
         """What else was measured, in words."""
         return [text.format(self.info[name]) for name, text in NOTES.items() if name in self.info]
+
+
+def _positive(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number) and number > 0
 
 
 def shown_rate(record: Record) -> str:
