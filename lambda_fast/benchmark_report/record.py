@@ -130,5 +130,5 @@ def _positive(number: Any) -> bool:
 def shown_rate(record: Record) -> str:
     """With as many digits as mean something."""
     rate = record.rate
-    digits = 0 if rate >= 100 else 1 if rate >= 10 else 2
-    return f"{rate:,.{digits}f} {record.unit}"
+    shown = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+    return f"{shown} {record.unit}"
