@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lambda_fast.benchmark_report.ratio import Estimate, absolute_change, change
+from lambda_fast.benchmark_report.ratio import Estimate, absolute_change, change, enough
 from lambda_fast.benchmark_report.record import Record
 
 Key = tuple[str, str, str]
@@ -64,10 +64,12 @@ def compare(
             continue
         work, variant, system = key
         beside = [
-            (work, variant, peer)
-            for (of, kind, peer), other in old.items()
-            if (of, kind) == (work, variant) and not other.is_ours and (of, kind, peer) in now
+            peer
+            for peer, other in old.items()
+            if peer[:2] == key[:2] and not (other.is_ours or other.is_bound) and peer in now
         ]
+        # What is too slow for several rounds cannot tell a change.
+        beside = [peer for peer in beside if enough(old[peer]) and enough(now[peer])] or beside
         title = f"{work} {variant}"
         if beside:
             estimate = change(

@@ -54,6 +54,11 @@ def shown(ratio: float) -> str:
     return f"{ratio:,.{2 if ratio < 9.995 else 1 if ratio < 99.95 else 0}f}"
 
 
+def enough(record: Record) -> bool:
+    """Whether an interval can be made."""
+    return len(record.seconds) >= LEAST_ROUNDS
+
+
 def ratio(ours: Record, other: Record) -> Estimate:
     """How many times as fast ours is as another of the same run."""
     return _estimate([(ours, other, SEED, 1)])
@@ -106,7 +111,7 @@ def _drawn(record: Record, seed: int) -> np.ndarray | None:
         Seconds for one image or gigabyte, float64 [DRAWS]; none of too few rounds.
     """
     rounds = len(record.seconds)
-    if rounds < LEAST_ROUNDS:
+    if not enough(record):
         return None
     key = [seed, rounds] if record.paired else [seed, rounds, zlib.crc32(record.system.encode())]
     chosen = np.random.default_rng(key).integers(0, rounds, (DRAWS, rounds))

@@ -47,7 +47,14 @@ def work_table(records: Sequence[Record]) -> str:
         dict.fromkeys((r.is_bound, r.system) for r in records if not r.is_ours), key=lambda o: o[0]
     )
     systems = [system for _, system in others]
-    header = ["variant", "of", *(_column(*other) for other in others), "speed", "spread", "notes"]
+    header = [
+        "variant",
+        "system",
+        *(_column(*other) for other in others),
+        "speed",
+        "spread",
+        "notes",
+    ]
     plain = all(record.system == OURS for record in records if record.is_ours)
     rows = []
     for variant, found in variants(records).items():
@@ -58,8 +65,8 @@ def work_table(records: Sequence[Record]) -> str:
                 for system in systems
             ]
             rate, spread = shown_rate(ours), f"{ours.info['spread']:.0%}"
-            of = "" if plain else ours.system
-            rows.append([variant, of, *cells, rate, spread, "; ".join(ours.notes())])
+            name = "" if plain else ours.system
+            rows.append([variant, name, *cells, rate, spread, "; ".join(ours.notes())])
     versions = "; ".join(_versions(records))
     return f"{_table(header, rows, left=2)}\n\n{origin(records)} Versions: {versions}."
 

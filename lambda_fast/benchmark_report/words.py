@@ -60,7 +60,7 @@ WORKS = {
     ),
     "inputter_png": Work(
         "Batches from PNG files",
-        (Line("ready batches from PNG files", "batch 64", ("tf.data",)),),
+        (Line("ready batches from PNG files", "batch 16", TF_DATA_AND_DALI),),
     ),
     "inputter_cached": Work(
         "Batches of images kept in memory",
@@ -113,7 +113,13 @@ WORKS = {
     ),
     "cold_start": Work(
         "From the start of the process to the first step's end",
-        (Line("first ResNet32 step, from a cold start", "resnet32 on cifar10", ("keras_fit",)),),
+        (
+            Line(
+                "first ResNet32 step, from a cold start",
+                "resnet32 on cifar10",
+                ("keras_fit", "torch"),
+            ),
+        ),
     ),
 }
 SYSTEMS = {

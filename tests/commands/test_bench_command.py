@@ -93,6 +93,8 @@ def test_a_comparison_fails_only_where_the_interval_excludes_the_threshold(bench
     few = [dict(each, stats={"data": each["stats"]["data"][:3]}) for each in run(2.0)]
     code, said = bench_command("compare", base, written("few.json", few))
     assert code == 0 and "too few rounds" in said.out
+    one = [*run(1.2)[:2], few[2]]  # a peer of few rounds does not hide what another shows
+    assert bench_command("compare", base, written("one.json", one))[0] == 1
     assert bench_command("compare", base, written("x.json", run(1.2)), "--threshold", "0.8")[0] == 0
 
 
