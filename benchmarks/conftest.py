@@ -14,11 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for `benchmar
 import pytest
 
 from benchmarks import summary
+from benchmarks.commit import commit
 from benchmarks.interleave import PACES, Pace, Samples, System, interleave, mode
 from benchmarks.quiet import Watch
+from lambda_fast.benchmark_report.record import Record
 
 Measure = Callable[[Mapping[str, Callable[[], System]]], dict[str, Samples | str]]
-RESULTS = pytest.StashKey[list[summary.Row]]()
+RESULTS = pytest.StashKey[list[Record]]()
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +72,9 @@ def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
         benchmark.group = f"{work} {variant}"
         benchmark.extra_info |= {
             "work": work,
+            "variant": variant,
             "system": system.name,
-            "images_per_second": samples.images_per_second,
+            "median": samples.step_seconds,
             "spread": samples.spread,
             "others": samples.others,
             "mode": mode(),
@@ -79,14 +82,17 @@ def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
             **facts,
             **_machine(),
         }
+        if "gigabytes_per_second" not in facts:  # there, bytes are what counts
+            benchmark.extra_info["images_per_second"] = samples.images_per_second
         benchmark._mode = "interleaved"
         if not benchmark.enabled:
             return
         stats = benchmark._make_stats(samples.steps)
         for seconds in samples.seconds:
             stats.update(seconds)
-        row = summary.Row(work, variant, system.name, samples, system.facts | facts)
-        request.config.stash.setdefault(RESULTS, []).append(row)
+        seconds = [block / samples.steps for block in samples.seconds]
+        found = Record.of(dict(benchmark.extra_info), seconds, request.node.nodeid)
+        request.config.stash.setdefault(RESULTS, []).append(found)
 
     return give
 
@@ -95,12 +101,16 @@ def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
 def _machine() -> dict[str, Any]:
     from lambda_fast.machine import machine, versions
 
-    return {"machine": machine(), "versions": versions() | summary.peer_versions()}
+    return {
+        "machine": machine(),
+        "versions": versions() | summary.peer_versions(),
+        "commit": commit(),
+    }
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Prints the table of ratios."""
-    rows = config.stash.get(RESULTS, [])
-    if rows:
+    records = config.stash.get(RESULTS, [])
+    if records:
         terminalreporter.write_sep("=", "lambda_fast and its peers")
-        terminalreporter.write(summary.text(rows, _machine()["machine"], mode()))
+        terminalreporter.write(summary.text(records))

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 
 STAT = Path("/proc/stat")
-DISTURBED = 0.05  # above this share, numbers are not to be relied on
 
 
 class Watch:

@@ -74,10 +74,13 @@ def available_memory() -> int:
 
 
 def _cpu_name() -> str:
-    try:
+    """With family and model, where the system tells them: one name may stand for many."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+            key, _, value = line.partition(":")
+            found.setdefault(key.strip(), value.strip())
+    name = found.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in found and "model" in found:
+        name += f", family {found['cpu family']} model {found['model']}"
+    return name
