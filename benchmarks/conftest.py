@@ -17,7 +17,7 @@ from benchmarks import summary
 from benchmarks.commit import commit
 from benchmarks.interleave import PACES, Pace, Samples, System, interleave, mode
 from benchmarks.quiet import Watch
-from lambda_fast.benchmark_report.record import Record
+from lambda_fast.benchmark_report.record import RATES, Record
 
 Measure = Callable[[Mapping[str, Callable[[], System]]], dict[str, Samples | str]]
 RESULTS = pytest.StashKey[list[Record]]()
@@ -82,7 +82,7 @@ def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
             **facts,
             **_machine(),
         }
-        if "gigabytes_per_second" not in facts:  # there, bytes are what counts
+        if not any(rate in facts for rate in RATES):
             benchmark.extra_info["images_per_second"] = samples.images_per_second
         benchmark._mode = "interleaved"
         if not benchmark.enabled:

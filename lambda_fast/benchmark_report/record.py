@@ -12,7 +12,11 @@ from lambda_fast.errors import UserError
 
 OURS = "lambda_fast"
 BOUND = "_alone"  # ends the name of what does a part of the work, which nobody can be faster than
-RATES = {"gigabytes_per_second": "GB/s", "images_per_second": "images/s"}
+RATES = {
+    "gigabytes_per_second": "GB/s",
+    "starts_per_second": "starts/s",
+    "images_per_second": "images/s",
+}
 REQUIRED = {
     **dict.fromkeys(("work", "variant", "system", "mode", "commit"), str),
     **dict.fromkeys(("median", "spread"), (int, float)),
@@ -23,7 +27,8 @@ NOTES = {
     "collective_share": "collective {:.2%} of step",
     "augment_share": "augmenter {:.2%} of step",
     "python_ms": "Python {:.2f} ms a step",
-    "seconds": "{:.1f} s (an image here is a start)",
+    "clock_share": "the split {:.4%} of step",
+    "seconds": "{:.1f} s",
     "wall_seconds": "{:.0f} s in all",
     "accuracy": "{:.1%} right afterwards",
 }

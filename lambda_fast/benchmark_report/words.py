@@ -101,12 +101,13 @@ WORKS = {
             ),
         ),
     ),
+    "bottleneck_report": Work("Steps that are split by stage"),
     "end_to_end": Work(
         "Training as a whole",
         (
             Line(
-                "2 epochs of 12,800 CIFAR images by a whole program",
-                "cifar10, 2 epochs of 12800 images",
+                "2 epochs of 6,400 CIFAR images by a whole program",
+                "cifar10, 2 epochs of 6400 images",
                 ("keras_fit",),
             ),
         ),
@@ -136,6 +137,7 @@ SYSTEMS = {
     "one_rank": "1 rank of two threads",
     "mpi_all_reduce": "MPI_Allreduce",
     "parameter_server": "parameter server",
+    "not_measured": "without the split",
     "tf_ring": "TensorFlow's ring",
 }
 
