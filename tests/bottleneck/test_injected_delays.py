@@ -24,7 +24,7 @@ from lambda_fast.runner.collective import mpi_library
 from lambda_fast.runner.runner import Runner
 from tests.image_files import photo_set
 
-DELAY = 0.06
+DELAY = 0.1
 HERE = Path(__file__).parent
 
 
@@ -69,7 +69,7 @@ def late(function, delay=DELAY):
 
 def has_its_size(seconds):
     """The delay itself and what a machine with other work adds to it; never less."""
-    return 0.95 * DELAY <= seconds <= 1.6 * DELAY + 0.01
+    return 0.95 * DELAY <= seconds <= 1.6 * DELAY
 
 
 def one_at_a_time(function):
@@ -88,7 +88,7 @@ def test_a_slow_decoder(run_with, monkeypatch):
     found = run_with(inputter={"threads": 1}).results["bottleneck"]
     assert found["bound"] == "input wait"
     # Batches are made during the steps; those that were made while the first one compiled, too.
-    assert 0.75 * DELAY < found["step_seconds"] < 1.5 * DELAY
+    assert 0.75 * DELAY < found["step_seconds"] < 1.6 * DELAY
     assert found["stages"]["input wait"] > 0.5 * DELAY
     assert found["ceilings"]["steps_alone"] > 2 * found["images_per_second"]
     assert found["ceilings"]["input_alone"] == pytest.approx(8 / DELAY, rel=0.3)
