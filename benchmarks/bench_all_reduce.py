@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from benchmarks.interleave import PACES, Samples, System, is_quick, mode
+from benchmarks.programs import python_path
 from benchmarks.quiet import Watch
 from lambda_fast.runner import collective
 
@@ -79,7 +80,7 @@ def _line(samples: Samples, ranks: int) -> dict[str, float]:
 
 
 def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+    return os.environ | {"PYTHONPATH": python_path(), "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def _ranks(ranks: int, arguments: list[str]) -> Iterator[str]:

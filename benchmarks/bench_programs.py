@@ -13,6 +13,7 @@ from statistics import fmean, median
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
 from benchmarks import cifar_part
 from benchmarks.images import cifar
@@ -30,7 +31,7 @@ PROGRAMS: dict[str, Program] = {
 }
 HOW = {
     "lambda_fast": "python -m lambda_fast.train, all default callbacks",
-    "keras_fit": "tf.data and fit, without XLA",
+    "keras_fit": "tf.data and fit",
     "torch": "eager",
 }
 TRAINED = ("lambda_fast", "keras_fit")
@@ -49,19 +50,17 @@ class Size:
         images: of an epoch.
         tests: others, to evaluate on afterwards; none: no evaluation.
         epochs: of a start that trains.
-        trained: such starts, of each system.
-        starts: of each system in all.
+        starts: of each system; PyTorch's make the first steps alone.
     """
 
     images: int
     tests: int
     epochs: int
-    trained: int
     starts: int
 
 
-FULL = Size(images=50 * BATCH, tests=2_000, epochs=2, trained=5, starts=5)
-QUICK = Size(images=8 * BATCH, tests=0, epochs=1, trained=2, starts=2)
+FULL = Size(images=50 * BATCH, tests=2_000, epochs=2, starts=6)
+QUICK = Size(images=8 * BATCH, tests=0, epochs=1, starts=2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,17 +90,18 @@ def starts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     chosen = {item.callspec.params["system"] for item in items}
     size = QUICK if is_quick() or request.config.getoption("benchmark_disable") else FULL
     if request.config.getoption("benchmark_disable"):
-        size = dataclasses.replace(size, trained=1, starts=1)
-    trained = size.trained if "test_end_to_end" in works else 0
-    rounds = size.starts if "test_cold_start" in works else trained
+        size = dataclasses.replace(size, starts=1)
+    trains = "test_end_to_end" in works
     data = tmp_path_factory.mktemp("data")
     _write(data, size)
     found: dict[str, Any] = {name: [] for name in PROGRAMS if name in chosen}
-    if "torch" in found and not _installed("torch"):
+    if "torch" in found and tf.config.list_physical_devices("GPU"):
+        found["torch"] = "the program of PyTorch is one for CPUs"
+    elif "torch" in found and not _installed("torch"):
         found["torch"] = "PyTorch is not installed: pip install -e '.[peers]'"
     with Watch() as watch:
-        for number in range(rounds):
-            config = _config(size, number < trained)
+        for number in range(size.starts):
+            config = _config(size, number, trains)
             for name in [name for name in found if isinstance(found[name], list)]:
                 out = tmp_path_factory.mktemp(name) / "run"
                 found[name].append(run(PROGRAMS[name], config, data, out))
@@ -113,7 +113,7 @@ def starts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_end_to_end(starts: Starts, system: str, record: Callable[..., None]):
     """images/s from the first step's end to the last one's, whatever the program does meanwhile."""
     size = starts.size
-    ran = starts.found[system][: size.trained]
+    ran = starts.found[system]
     steps = size.epochs * size.images // BATCH - 1
     facts = {
         "how": HOW[system],
@@ -156,8 +156,8 @@ def _installed(package: str) -> bool:
     return found.returncode == 0
 
 
-def _config(size: Size, trains: bool) -> Config:
-    """The recipe of one start."""
+def _config(size: Size, number: int, trains: bool) -> Config:
+    """The recipe of one start, whose seed is its number."""
     config = recipe()
     modeler = dataclasses.replace(
         config.modeler,
@@ -166,7 +166,7 @@ def _config(size: Size, trains: bool) -> Config:
         warmup_epochs=size.epochs / 4,
     )
     config = dataclasses.replace(
-        config, batch_size_per_gpu=BATCH, epochs=size.epochs, modeler=modeler
+        config, seed=number, batch_size_per_gpu=BATCH, epochs=size.epochs, modeler=modeler
     )
     if trains and size.tests:
         return config

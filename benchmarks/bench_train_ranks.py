@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from benchmarks.interleave import PACES, Pace, Samples, System, is_quick, mode
+from benchmarks.programs import python_path
 from benchmarks.quiet import Watch
 from benchmarks.train_ranks import GLOBAL_BATCH
 from lambda_fast.runner.launching import mpiexec
@@ -38,7 +39,7 @@ class Ranks:
 
     def __init__(self, ranks: int, precision: str, cores: list[int]) -> None:
         start = [mpiexec(), "-localhost", "127.0.0.1", "-n", str(ranks)] if ranks > 1 else []
-        environment = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+        environment = {"PYTHONPATH": python_path(), "CUDA_VISIBLE_DEVICES": "-1"}
         self._process = subprocess.Popen(
             [*start, sys.executable, str(ROOT / "benchmarks/train_ranks.py"), precision],
             env=os.environ | environment,

@@ -26,6 +26,7 @@ IMAGES, CLASSES, SIZE = 64, 1000, 224
 LEARNING_RATE = 0.01
 PRECISIONS = ["bfloat16"] if is_quick() else ["float32", "bfloat16"]
 WORK = "train_step_resnet50"
+PARAMETERS = {"lambda_fast": 25_557_032, "keras_fit": 25_583_592}  # Keras' has biases
 CONFIG = Config(
     name="resnet50",
     batch_size_per_gpu=BATCH,
@@ -52,8 +53,11 @@ def samples(request: pytest.FixtureRequest, measure: Any) -> tuple[str, dict]:
     keras_net = partial(_keras, precision)
     return precision, measure(
         {
-            "lambda_fast": partial(_modeler, images, labels, precision),
-            "keras_fit": partial(keras_fit.train, *batches, keras_net, precision, LEARNING_RATE),
+            "lambda_fast": partial(_checked, partial(_modeler, images, labels, precision)),
+            "keras_fit": partial(
+                _checked,
+                partial(keras_fit.train, *batches, keras_net, precision, LEARNING_RATE),
+            ),
         }
     )
 
@@ -62,7 +66,16 @@ def samples(request: pytest.FixtureRequest, measure: Any) -> tuple[str, dict]:
 def test_train_step_resnet50(samples: Any, system: str, record: Callable[..., None]):
     """Keras gets a batch that is augmented beforehand; lambda_fast gathers and augments."""
     precision, measured = samples
-    record(measured[system], WORK, precision, batch=BATCH, images="noise")
+    record(measured[system], WORK, f"{precision}, batch {BATCH}", batch=BATCH, images="noise")
+
+
+def _checked(build: Callable[[], System]) -> System:
+    """Before timing: the right number of parameters, a loss near ln 1000 = 6.9."""
+    system = build()
+    assert system.facts["parameters"] == PARAMETERS[system.name], system.facts
+    first = system.step()
+    assert 5.0 < first < 10.0, f"{system.name}: expected a loss about 7, found {first}"
+    return system
 
 
 def _keras(precision: str) -> keras.Model:

@@ -20,6 +20,7 @@ from benchmarks.quiet import Watch
 from lambda_fast.benchmark_report.record import RATES, Record
 
 Measure = Callable[[Mapping[str, Callable[[], System]]], dict[str, Samples | str]]
+COMMIT = commit()  # of the code that is about to be imported
 RESULTS = pytest.StashKey[list[Record]]()
 
 
@@ -82,7 +83,7 @@ def record(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
             **facts,
             **_machine(),
         }
-        if not any(rate in facts for rate in RATES):
+        if not any(rate in benchmark.extra_info for rate in RATES):
             benchmark.extra_info["images_per_second"] = samples.images_per_second
         benchmark._mode = "interleaved"
         if not benchmark.enabled:
@@ -104,7 +105,7 @@ def _machine() -> dict[str, Any]:
     return {
         "machine": machine(),
         "versions": versions() | summary.peer_versions(),
-        "commit": commit(),
+        "commit": COMMIT,
     }
 
 

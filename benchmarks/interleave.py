@@ -49,7 +49,7 @@ class Pace:
     seconds: float
 
 
-PACES = {"full": Pace(15, 1.0), "quick": Pace(5, 0.25)}
+PACES = {"full": Pace(15, 1.0), "quick": Pace(6, 0.25)}
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ def ours(config: Config, data: Path, out: Path) -> list[str]:
     """`python -m lambda_fast.train` with all default callbacks, and the clock."""
     names = [*config.callback.names, f"{train_clock.__name__}:build"]
     changes = {
+        "seed": config.seed,
+        "batch_size_per_gpu": config.batch_size_per_gpu,
         "epochs": config.epochs,
         "max_step": config.max_step,
         "modeler.precision": config.modeler.precision,
@@ -86,6 +88,11 @@ def peer(module: str) -> Program:
     return command
 
 
+def python_path() -> str:
+    """PYTHONPATH for a process that imports `benchmarks`, with what the caller has set."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def run(program: Program, config: Config, data: Path, out: Path) -> Ran:
     """Starts a program and waits for its end.
 
@@ -96,11 +103,10 @@ def run(program: Program, config: Config, data: Path, out: Path) -> Ran:
         out: a new folder for what it writes.
     """
     out.mkdir()
-    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     begin = time.monotonic()
     done = subprocess.run(
         [sys.executable, *program(config, data, out)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
+        env=os.environ | {"PYTHONPATH": python_path()},
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -11,7 +11,7 @@ from lambda_fast.benchmark_report.ratio import ratio
 from lambda_fast.benchmark_report.record import Record, shown_rate
 from lambda_fast.benchmark_report.tables import main_of, origin, variants, works
 
-PEER_PACKAGES = ("torch", "nvidia-dali-cuda120")
+PEER_PACKAGES = ("torch", "nvidia-dali-cuda120", "mpich", "onednn-cpu-gomp")
 
 
 def text(records: Sequence[Record]) -> str:

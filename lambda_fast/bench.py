@@ -20,7 +20,13 @@ from pathlib import Path
 
 from lambda_fast import command
 from lambda_fast.benchmark_report import report, results_file
-from lambda_fast.benchmark_report.comparison import SLOWER, Change, compare
+from lambda_fast.benchmark_report.comparison import (
+    DISTURBED_BY_OTHERS,
+    SLOWER,
+    TOO_FEW,
+    Change,
+    compare,
+)
 from lambda_fast.benchmark_report.record import ResultsError
 
 EXIT_SLOWER = 1
@@ -92,6 +98,11 @@ def _compare(base: Path, new: Path, threshold: float, absolute: bool) -> int:
             "found none in common. Measure the same works, or compare speeds with --absolute"
         )
     _print(changes)
+    if all(change.verdict in (TOO_FEW, DISTURBED_BY_OTHERS) for change in changes):
+        raise ResultsError(
+            "[compare] expected runs that tell something, found too few rounds or other work on the "
+            "machine everywhere. Measure again while nothing else runs, not in quick mode"
+        )
     slower = sum(change.verdict == SLOWER for change in changes)
     print(f"{slower} of {len(changes)} below {threshold:g}, their whole interval")
     return EXIT_SLOWER if slower else 0

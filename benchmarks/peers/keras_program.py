@@ -1,7 +1,8 @@
 """The cifar10 recipe as a program of Keras and tf.data: pipeline, network, fit, evaluate.
 
 Started with a folder that holds the images, a folder for its note (`benchmarks/train_clock.py`),
-and the recipe as JSON. Without XLA, which makes this slower on CPUs.
+and the recipe as JSON. `compile` decides about XLA, which it leaves off on CPUs, where this program
+is slower with it. Checkpoints and summaries are written as often as lambda_fast writes them.
 """
 
 import json
@@ -44,14 +45,15 @@ def main() -> None:
             from_logits=True, label_smoothing=recipe["label_smoothing"]
         ),
         metrics=["accuracy"],
-        jit_compile=False,
     )
     clock = Clock()
+    saving = keras.callbacks.ModelCheckpoint(out / "checkpoint-{epoch}.keras")
+    summaries = keras.callbacks.TensorBoard(out / "summaries", update_freq=100)
     model.fit(
         batches,
         epochs=recipe["epochs"],
         steps_per_epoch=recipe["max_step"],
-        callbacks=[clock],
+        callbacks=[saving, summaries, clock],
         shuffle=False,  # tf.data does
         verbose=0,
     )

@@ -20,22 +20,30 @@ PREFETCH = 2  # AUTOTUNE would fill a large buffer while other systems are measu
 EPOCHS = 20  # of windows, then the same again
 
 
-def images(paths: Sequence[str], batch: int, spec: AugmentSpec) -> System:
-    """JPEGs or PNGs, random resized crop to 224 and flip, uint8."""
+def images(paths: Sequence[str], batch: int, spec: AugmentSpec, cached: bool = False) -> System:
+    """JPEGs or PNGs, random resized crop to 224 and flip, uint8.
+
+    With `cached`, JPEGs are decoded once, as a whole, and kept.
+    """
     png = paths[0].endswith(".png")
     windows = _windows(paths, spec)
-    files = tf.data.Dataset.from_tensor_slices((list(paths) * EPOCHS, windows))
-    files = files.shuffle(len(windows)).repeat()
-    decoded = files.map(_png if png else _jpeg, num_parallel_calls=AUTOTUNE, deterministic=False)
-    steps = iter(decoded.batch(batch, drop_remainder=True).prefetch(PREFETCH))
+    if cached:
+        decoded = tf.data.Dataset.from_tensor_slices(list(paths)).map(_whole_jpeg).cache()
+        order = tf.data.Dataset.from_tensor_slices(windows).repeat()
+        files = tf.data.Dataset.zip(decoded.repeat(), order).shuffle(len(paths))
+        one, how = _window, "decode_jpeg, cache"
+    else:
+        files = tf.data.Dataset.from_tensor_slices((list(paths) * EPOCHS, windows))
+        files = files.shuffle(len(windows)).repeat()
+        one, how = (_png, "decode_png") if png else (_jpeg, "decode_and_crop_jpeg")
+    made = files.map(one, num_parallel_calls=AUTOTUNE, deterministic=False)
+    steps = iter(made.batch(batch, drop_remainder=True).prefetch(PREFETCH))
     return System(
-        name="tf.data",
+        name="tf.data_cached" if cached else "tf.data",
         step=lambda: next(steps),
         images=batch,
         prefetched=PREFETCHED,
-        facts={
-            "how": f"{'decode_png' if png else 'decode_and_crop_jpeg'}, tf.image.resize, AUTOTUNE"
-        },
+        facts={"how": f"{how}, tf.image.resize, AUTOTUNE"},
     )
 
 
@@ -56,7 +64,14 @@ def _jpeg(path: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
 
 def _png(path: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     """A PNG can only be decoded as a whole."""
-    image = tf.io.decode_png(tf.io.read_file(path), channels=3)
+    return _window(tf.io.decode_png(tf.io.read_file(path), channels=3), window)
+
+
+def _whole_jpeg(path: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+
+
+def _window(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     return _resized(tf.slice(image, [window[0], window[1], 0], [window[2], window[3], 3]))
 
 

@@ -17,7 +17,6 @@ class Block(nn.Module):
         self.first_norm = nn.BatchNorm2d(grown)
         self.second = nn.Conv2d(grown, grown, 3, 1, 1, bias=False)
         self.second_norm = nn.BatchNorm2d(grown)
-        nn.init.zeros_(self.second_norm.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[batch, channels, height, width] to [batch, grown, height / stride, width / stride]."""

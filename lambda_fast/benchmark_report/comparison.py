@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lambda_fast.benchmark_report.ratio import Estimate, absolute_change, change, enough
-from lambda_fast.benchmark_report.record import Record
+from lambda_fast.benchmark_report.record import Record, ResultsError
+from lambda_fast.benchmark_report.tables import DISTURBED
 
 Key = tuple[str, str, str]
 TOO_FEW = "too few rounds"
+DISTURBED_BY_OTHERS = "disturbed"
 SLOWER = "slower"
 
 
@@ -23,6 +25,8 @@ class Change:
         beside: the peers of both runs that its ratio is to; empty: absolute speed.
         estimate: of new ratio over base ratio, the geometric mean over the peers.
         threshold: below which it is slower.
+        disturbed: whether other processes used so much of the machine in one of the runs that
+            ratios are not to be relied on.
     """
 
     work: str
@@ -30,6 +34,7 @@ class Change:
     beside: tuple[str, ...]
     estimate: Estimate
     threshold: float
+    disturbed: bool = False
 
     @property
     def verdict(self) -> str:
@@ -37,6 +42,8 @@ class Change:
         low, high = self.estimate.low, self.estimate.high
         if low is None or high is None:
             return TOO_FEW
+        if self.disturbed:
+            return DISTURBED_BY_OTHERS
         if high < self.threshold:
             return SLOWER
         return "holds" if low >= self.threshold else "open"
@@ -56,13 +63,26 @@ def compare(
 
     Returns:
         The changes, and what a reader should know of the two runs.
+
+    Raises:
+        ResultsError: the runs are of different modes.
     """
     old, now = _by_key(base), _by_key(new)
+    modes = {record.info["mode"] for record in (*base, *new)}
+    if len(modes) > 1:
+        raise ResultsError(
+            f"[compare] expected two runs of one mode, found {_listed(modes)}, which measure "
+            "different work. Measure again with the same LAMBDA_FAST_BENCH"
+        )
     changes, notes = [], _differences(base, new)
     for key, record in old.items():
-        if key not in now or not record.is_ours:
+        if not record.is_ours:
             continue
         work, variant, system = key
+        if key not in now:
+            if any(other[:2] == key[:2] for other in now):
+                notes.append(f"{work} {variant}, {system}: in BASE alone")
+            continue
         beside = [
             peer
             for peer, other in old.items()
@@ -77,7 +97,9 @@ def compare(
                 [(now[key], now[peer]) for peer in beside],
             )
             peers = tuple(peer for _, _, peer in beside)
-            changes.append(Change(title, system, peers, estimate, threshold))
+            involved = [record, now[key], *(run[peer] for run in (old, now) for peer in beside)]
+            disturbed = any((r.info.get("others") or 0.0) > DISTURBED for r in involved)
+            changes.append(Change(title, system, peers, estimate, threshold, disturbed))
         else:
             notes.append(f"{title}, {system}: no peer is in both files, so no ratio is compared")
         if absolute:
@@ -91,7 +113,7 @@ def _by_key(records: Sequence[Record]) -> dict[Key, Record]:
 
 
 def _differences(base: Sequence[Record], new: Sequence[Record]) -> list[str]:
-    """Works of one file alone; machines, modes and versions that differ in what both have."""
+    """Works of one file alone; machines and versions that differ in what both have."""
     notes = []
     works = [list(dict.fromkeys(f"{r.work} {r.variant}" for r in run)) for run in (base, new)]
     for name, mine, other in (("BASE", *works), ("NEW", *reversed(works))):
@@ -105,7 +127,6 @@ def _differences(base: Sequence[Record], new: Sequence[Record]) -> list[str]:
             f"{r.info['machine'].get('cores')} cores of {r.info['machine'].get('cpu')}"
         ),
         "GPUs": lambda r: ", ".join(r.info["machine"].get("gpus") or ()) or "none",
-        "modes": lambda r: r.info["mode"],
     }
     for what, tell in told.items():
         before, after = ({tell(record) for record in run} for run in (base, new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lambda_fast.benchmark_report.words import called, title
 OURS, PEER, BOUND = "#d1491b", "#2f5d8a", "#7a828a"  # colours
 WIDE = 8.0  # largest ratio over smallest, from which on the axis is logarithmic
 MANY = 6  # more variants than that are drawn as curves
-PIXELS = {"dpi": 130, "metadata": {"Software": None}}  # the same bytes from the same results
+DRAWN_FROM = "Description"  # in a PNG: a digest of the records that it shows
 Row = tuple[Record, Estimate]
 
 
@@ -35,8 +36,15 @@ def draw(records: Sequence[Record], target: Path) -> None:
     """
     plt, groups, work = _pyplot(), _groups(records), title(records[0].work)
     figure = _curves(plt, groups, work) if len(groups) > MANY else _points(plt, groups, work)
-    figure.savefig(target, **PIXELS)
+    metadata = {"Software": None, DRAWN_FROM: digest(records)}
+    figure.savefig(target, dpi=130, metadata=metadata)
     plt.close(figure)
+
+
+def digest(records: Sequence[Record]) -> str:
+    """A number that differs where records do."""
+    told = [(r.variant, r.system, r.rate, r.seconds) for r in records]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def _groups(records: Sequence[Record]) -> dict[str, list[Row]]:

@@ -27,7 +27,7 @@ NOTES = {
     "collective_share": "collective {:.2%} of step",
     "augment_share": "augmenter {:.2%} of step",
     "python_ms": "Python {:.2f} ms a step",
-    "clock_share": "the split {:.4%} of step",
+    "split_share": "the split {:.3%} of step",
     "seconds": "{:.1f} s",
     "wall_seconds": "{:.0f} s in all",
     "accuracy": "{:.1%} right afterwards",

@@ -37,11 +37,16 @@ def write(records: Sequence[Record], folder: Path, documents: Sequence[Path]) ->
             plot.draw(found, _plot(folder, work))
     for path, text in filled.items():
         path.write_text(text)
-    page = folder / PAGE
+    target = folder / PAGE
+    target.write_text(page(records, folder))
+    return target
+
+
+def page(records: Sequence[Record], folder: Path) -> str:
+    """The text of the page that lies in the folder of the plots."""
     sections = [section(work, records, folder, folder) for work in tables.works(records)]
     parts = ["# Results", tables.short_table(records), "## Each work", *sections]
-    page.write_text("\n\n".join(parts) + "\n")
-    return page
+    return "\n\n".join(parts) + "\n"
 
 
 def filled_document(path: Path, records: Sequence[Record], folder: Path) -> str:

@@ -25,8 +25,8 @@ def read(path: Path) -> list[Record]:
     """
     records = []
     for entry in _entries(path):
-        info, stats = entry["extra_info"], entry.get("stats") or {}
-        records.append(Record.of(info, stats.get("data", ()), f"{path}: {entry.get('name')}"))
+        seconds = _part(entry, "stats").get("data", ())
+        records.append(Record.of(entry["extra_info"], seconds, f"{path}: {entry.get('name')}"))
     return _each_once(records, str(path))
 
 
@@ -60,9 +60,17 @@ def keep(path: Path, folder: Path) -> Path:
     Raises:
         ResultsError: as in `read`.
     """
-    read(path)
+    works = {(record.work, record.variant) for record in read(path)}
     kept = [_kept(entry) for entry in _entries(path)]
     target = folder / path.name
+    if target.exists():
+        lost = {(record.work, record.variant) for record in read(target)} - works
+        if lost or target.samefile(path):
+            what = "the file itself" if target.samefile(path) else " ".join(min(lost))
+            raise ResultsError(
+                f"[keep] expected {target} to hold nothing that would be lost, found {what}. Give "
+                "another --out, or another name to the file"
+            )
     text = json.dumps({"benchmarks": kept}, indent=1, ensure_ascii=False)
     write_atomically(target, f"{text}\n".encode())
     return target
@@ -83,13 +91,18 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         ) from error
     entries = content.get("benchmarks") if isinstance(content, dict) else None
     entries = entries if isinstance(entries, list) else []
-    ours = [e for e in entries if isinstance(e, dict) and "work" in (e.get("extra_info") or ())]
+    ours = [e for e in entries if isinstance(e, dict) and "work" in _part(e, "extra_info")]
     if not ours:
         raise ResultsError(
             f"[{path}] expected benchmarks of lambda_fast, found none. Give a file that pytest "
             "benchmarks/ --benchmark-only --benchmark-json=FILE wrote"
         )
     return ours
+
+
+def _part(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = entry.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _each_once(records: list[Record], where: str) -> list[Record]:
@@ -115,4 +128,4 @@ def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:
     kept["machine"] = {name: info["machine"].get(name) for name in KEPT_OF_MACHINE}
     kept["versions"] = info["versions"]
     seconds = [float(f"{value:.{DIGITS}g}") for value in entry["stats"]["data"]]
-    return {"name": entry["name"], "extra_info": kept, "stats": {"data": seconds}}
+    return {"name": entry.get("name"), "extra_info": kept, "stats": {"data": seconds}}

@@ -67,8 +67,14 @@ def work_table(records: Sequence[Record]) -> str:
             rate, spread = shown_rate(ours), f"{ours.info['spread']:.0%}"
             name = "" if plain else ours.system
             rows.append([variant, name, *cells, rate, spread, "; ".join(ours.notes())])
+    told = [
+        f"{called(record.system)}, {record.variant}: {'; '.join(record.notes())}."
+        for record in records
+        if not record.is_ours and record.notes()
+    ]
     versions = "; ".join(_versions(records))
-    return f"{_table(header, rows, left=2)}\n\n{origin(records)} Versions: {versions}."
+    below = " ".join([*told, f"{origin(records)} Versions: {versions}."])
+    return f"{_table(header, rows, left=2)}\n\n{below}"
 
 
 def short_table(records: Sequence[Record]) -> str:

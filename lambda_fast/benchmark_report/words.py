@@ -68,7 +68,7 @@ WORKS = {
             Line(
                 "ready batches of images kept in memory, after the first epoch",
                 "batch 64",
-                ("tf.data",),
+                ("tf.data_cached",),
                 "lambda_fast_cached",
             ),
         ),
@@ -83,8 +83,14 @@ WORKS = {
     "train_step_resnet50": Work(
         "Training step of ResNet50",
         (
-            Line("whole ResNet50 step at 224, bfloat16, batch 16", "bfloat16", ("keras_fit",)),
-            Line("whole ResNet50 step at 224, float32, batch 16", "float32", ("keras_fit",)),
+            Line(
+                "whole ResNet50 step at 224, bfloat16, batch 16",
+                "bfloat16, batch 16",
+                ("keras_fit",),
+            ),
+            Line(
+                "whole ResNet50 step at 224, float32, batch 16", "float32, batch 16", ("keras_fit",)
+            ),
         ),
     ),
     "train_step_resnet32_ranks": Work(
@@ -124,6 +130,7 @@ WORKS = {
     ),
 }
 SYSTEMS = {
+    "tf.data_cached": "tf.data with a cache",
     "tf.data_batched": "tf.data, batch by batch",
     "keras": "Keras layers",
     "dali": "DALI",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import benchmark_file
 import pytest
+from PIL import Image
 
-from lambda_fast.benchmark_report import regions, report, tables
+from lambda_fast.benchmark_report import plot, regions, report, tables
 from lambda_fast.benchmark_report.record import ResultsError
 from lambda_fast.benchmark_report.results_file import collect
 from lambda_fast.benchmark_report.words import WORKS
@@ -31,7 +32,16 @@ def test_each_work_has_its_place_and_its_plot():
     assert {*WORKS, *tables.works(records)} == set(places)
     assert "short" in regions.names((ROOT / "README.md").read_text(), "README.md")
     for work, found in tables.works(records).items():
-        assert not report.plot.drawable(found) or (RESULTS / f"{work}.png").exists()
+        if plot.drawable(found):
+            picture = Image.open(RESULTS / f"{work}.png")
+            assert picture.text[plot.DRAWN_FROM] == plot.digest(found)
+
+
+def test_the_page_is_what_report_makes_of_the_results():
+    kept = RESULTS / report.PAGE
+    assert kept.exists() == bool(FILES)
+    if FILES:
+        assert kept.read_text() == report.page(collect(FILES), RESULTS)
 
 
 def test_filling_changes_the_regions_alone_and_twice_is_once():
@@ -60,7 +70,7 @@ def test_a_wrong_region_is_refused(document):
 def test_a_bound_is_told_from_a_peer(tmp_path):
     systems = {"lambda_fast": 1.0, "keras_fit": 2.0, "onednn_alone": 0.8}
     entries = [
-        benchmark_file.entry("train_step_resnet32", "bfloat16", system, [seconds] * 5)
+        benchmark_file.entry("train_step_resnet32", "bfloat16", system, [seconds] * 6)
         for system, seconds in systems.items()
     ]
     records = collect([benchmark_file.write(tmp_path / "a.json", entries)])

@@ -26,7 +26,7 @@ def run(number, rounds=15, ours=1.0, common=0.3, own=0.05):
     return record("lambda_fast", list(mine)), record("peer", list(theirs))
 
 
-@pytest.mark.parametrize("rounds", [5, 15])
+@pytest.mark.parametrize("rounds", [6, 15])
 def test_the_interval_holds_the_true_ratio(rounds):
     found = [ratio(*run(number, rounds)) for number in range(200)]
     assert sum(each.low <= TRUE <= each.high for each in found) >= 180
@@ -45,13 +45,13 @@ def test_rounds_that_ran_apart_are_drawn_apart():
 
 
 def test_a_ratio_counts_images_and_not_steps():
-    ours = record("lambda_fast", [1.0] * 5, images=100)
-    assert ratio(ours, record("peer", [1.0] * 5, images=50)).value == pytest.approx(2.0)
+    ours = record("lambda_fast", [1.0] * 6, images=100)
+    assert ratio(ours, record("peer", [1.0] * 6, images=50)).value == pytest.approx(2.0)
     assert str(ratio(ours, ours)) == "1.00 (1.00–1.00)"  # noqa: RUF001
 
 
 def test_too_few_rounds_have_no_interval():
-    found = ratio(*run(0, rounds=4))
+    found = ratio(*run(0, rounds=5))
     assert found.low is None and "(" not in str(found)
 
 
