@@ -100,8 +100,8 @@ def _compare(base: Path, new: Path, threshold: float, absolute: bool) -> int:
     _print(changes)
     if all(change.verdict in (TOO_FEW, DISTURBED_BY_OTHERS) for change in changes):
         raise ResultsError(
-            "[compare] expected runs that tell something, found too few rounds or other work on the "
-            "machine everywhere. Measure again while nothing else runs, not in quick mode"
+            "[compare] expected runs that tell something, found too few rounds or other work "
+            "on the machine everywhere. Measure again while nothing else runs, not in quick mode"
         )
     slower = sum(change.verdict == SLOWER for change in changes)
     print(f"{slower} of {len(changes)} below {threshold:g}, their whole interval")

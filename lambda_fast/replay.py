@@ -44,7 +44,7 @@ def replay(config: Config, step: int, target: Path) -> int:
     modeler, entries, images = None, [], 0
     for rank in range(ranks):  # one by one, because each mixes within its own batch
         with contextlib.closing(build_inputter(config, "train", rank, ranks)) as inputter:
-            modeler = modeler or build_modeler(config, inputter, "train", first_weights=False)
+            modeler = modeler or build_modeler(config, inputter, "train")
             batch = inputter.batch(*divmod(step - 1, inputter.steps_per_epoch))
             images += batch.count
             entries += shown(modeler, inputter, batch, picture.MOST - len(entries))

@@ -78,7 +78,8 @@ def _one(
 
     try:
         changed = overrides.apply(config, chosen)
-        changed = dataclasses.replace(changed, model_dir=str(folder))
+        runner = dataclasses.replace(changed.runner, bottleneck=False)
+        changed = dataclasses.replace(changed, model_dir=str(folder), runner=runner)
         changed.check()
         accuracy = trial_run.train(changed, recipe, hopeless)
     except UserError as error:

@@ -130,9 +130,9 @@ void add_collective(py::module_& module) {
       "collective_seconds",
       [] {
         const py::gil_scoped_release release;
-        return world().seconds() + gpu_world().seconds();
+        return (gpu_world().size() > 1 ? gpu_world() : world()).seconds();
       },
-      "Seconds that sums over ranks have taken in this process, waiting for other ranks included.");
+      "Seconds that sums over ranks have taken so far, waiting for other ranks included; of GPUs where they are.");
   module.def(
       "mute_collectives",
       [](bool muted) {

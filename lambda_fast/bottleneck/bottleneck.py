@@ -13,11 +13,14 @@ from lambda_fast.bottleneck.verdict import verdict
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.runner.agreement import from_rank
 
+SHORTEST = 10  # steps; the mean of fewer says little
+
 
 class Bottleneck(Callback):
     """Puts what `report.facts` gives into `run.results["bottleneck"]`.
 
-    Nothing is said of a run that was stopped, or was so short that nothing was measured.
+    Nothing is said of a run that was stopped before its last step, or of one with fewer than
+    `SHORTEST` steps that count. What the inputter makes in the background ends.
 
     Args:
         clock: that the runner keeps.
@@ -39,16 +42,17 @@ class Bottleneck(Callback):
         run.tell("find what bounds the run")
         splits = [Split(**each) for each in _of_all_ranks(dataclasses.asdict(self._clock.split()))]
         steps = min(split.steps for split in splits)
-        if steps == 0:
+        if steps < SHORTEST:
             return
         step_seconds = max(split.step_seconds for split in splits)
+        device = here()
         own = ceilings.measure(run, self._last.batch, steps, step_seconds)
         found = verdict(
             splits,
             [Ceilings(**each) for each in _of_all_ranks(dataclasses.asdict(own))],
-            prefetches=run.config.inputter.name != "in_memory_inputter",
+            shares_cores=run.config.inputter.name != "in_memory_inputter" and not device.gpus,
         )
-        helps = changes(found.bound, found.split, run.config, here())
+        helps = changes(found.bound, found.split, run.config, device)
         run.results["bottleneck"] = report.facts(found, self._last.images, helps)
 
 

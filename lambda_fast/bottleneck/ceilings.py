@@ -6,7 +6,7 @@ They are made after the run's last step, and every variable gets its value back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,12 +14,10 @@ import numpy as np
 from lambda_fast import native
 from lambda_fast.bottleneck import Ceilings
 from lambda_fast.callback import Run
-from lambda_fast.errors import UserError
 from lambda_fast.inputter import Batch
 
 MOST, FEWEST = 10, 3  # steps of one ceiling
-SHORTEST_RUN = 10  # steps from which a mean is worth comparing
-MOST_SECONDS = 3.0  # for all ceilings, or
+MOST_SECONDS = 2.0  # for all ceilings, or
 MOST_SHARE = 0.01  # of the training, if that is more
 
 
@@ -37,48 +35,46 @@ def measure(run: Run, batch: Batch, steps: int, step_seconds: float) -> Ceilings
     parts = 2 if ranks == 1 else 3
     seconds = max(MOST_SECONDS, MOST_SHARE * steps * step_seconds)
     count = min(MOST, int((seconds / max(step_seconds, 1e-9) - ahead) / parts) - 1)
-    if steps < SHORTEST_RUN or count < FEWEST:
+    if count < FEWEST:
         return Ceilings()
+    of_input = _of_a_batch(run, ahead, count, time.perf_counter() + seconds)
+    run.inputter.close()  # what it has begun would work beside the steps
     with _values_kept(run):
         alone = _of_a_step(run, batch, count)
         muted = None
         if ranks > 1:
             with _muted(run):
                 muted = _of_a_step(run, batch, count)
-    return Ceilings(alone, muted, _of_a_batch(run, ahead, count))
+    return Ceilings(alone, muted, of_input)
 
 
 def _of_a_step(run: Run, batch: Batch, count: int) -> float:
     """Seconds of a step on this batch; the first one is not counted."""
     step, wait = run.modeler.train_step, run.modeler.step
     step(batch)
-    return _seconds(lambda _: step(batch), wait, count)
-
-
-def _of_a_batch(run: Run, ahead: int, count: int) -> float | None:
-    """Seconds until the inputter has a batch, once none is ready any more."""
-    newest: list[Batch] = []
-
-    def take(number: int) -> None:
-        newest[:] = [run.inputter.batch(*divmod(run.step + number, run.inputter.steps_per_epoch))]
-
-    try:
-        for number in range(ahead):
-            take(number)
-        return _seconds(
-            lambda number: take(ahead + number), lambda: newest[0].sample_ids.numpy(), count
-        )
-    except UserError:  # an image that the run did not come to; it has no use for these batches
-        return None
-
-
-def _seconds(work: Callable[[int], object], wait: Callable[[], object], count: int) -> float:
     wait()
     begin = time.perf_counter()
-    for number in range(count):
-        work(number)
+    for _ in range(count):
+        step(batch)
     wait()
     return (time.perf_counter() - begin) / count
+
+
+def _of_a_batch(run: Run, ahead: int, count: int, deadline: float) -> float | None:
+    """Seconds until the inputter has a batch, once none is ready any more; none if that is late."""
+    steps = range(run.step, run.step + ahead + count)
+    times = []
+    try:
+        for step in steps:
+            batch = run.inputter.batch(*divmod(step, run.inputter.steps_per_epoch))
+            batch.sample_ids.numpy()  # waits for the device
+            times.append(time.perf_counter())
+            if times[-1] > deadline:
+                break
+    except Exception:  # a batch that the run did not come to must not end it
+        return None
+    taken = times[ahead - 1 :]
+    return (taken[-1] - taken[0]) / (len(taken) - 1) if len(taken) > FEWEST else None
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lambda_fast.bottleneck import COLLECTIVE, COMPUTE, GAP, HANDOVER, INPUT, Split
 from lambda_fast.config import Config
 
-FULL = 0.5  # share of a GPU's memory below which a batch of twice the size fits
+FILES = "image_classification_csv_inputter"
+ON_THE_WAY = ("random_resized", "random_scaled")  # crops that the inputter makes, not the step
 
 # How often callbacks that read the device or write do so.
 _EVERY = {
@@ -29,13 +30,11 @@ class Device:
         cores: that the process may use.
         fast_bfloat16: whether it is faster in bfloat16.
         gpus: that the machine has.
-        memory_share: of the GPU's memory that the run has taken; on a CPU none.
     """
 
     cores: int
     fast_bfloat16: bool
     gpus: int = 0
-    memory_share: float | None = None
 
 
 def here() -> Device:
@@ -45,13 +44,9 @@ def here() -> Device:
     from lambda_fast.modeler.first_network import chosen_precision
 
     gpus = len(tf.config.list_physical_devices("GPU"))
-    share = None
-    if gpus:
-        info = tf.config.experimental.get_memory_info("GPU:0")
-        share = info["peak"] / info["limit"] if info.get("limit") else None
     cores = len(os.sched_getaffinity(0))
     fast = gpus > 0 or chosen_precision("auto") == "bfloat16"
-    return Device(cores, fast, gpus, share)
+    return Device(cores, fast, gpus)
 
 
 def changes(bound: str, split: Split, config: Config, device: Device) -> list[str]:
@@ -75,25 +70,23 @@ def changes(bound: str, split: Split, config: Config, device: Device) -> list[st
 
 def _of_input(split: Split, config: Config, device: Device) -> list[str]:
     inputter, found = config.inputter, []
-    if inputter.name == "image_classification_csv_inputter":
-        if inputter.cache == "none":
-            found.append(
-                "--set inputter.cache=memory decodes each image once, if all of them fit in memory"
-            )
-        if 0 < inputter.threads < device.cores:
-            found.append(
-                f"--set inputter.threads={device.cores}, one for each core, instead of "
-                f"{inputter.threads}"
-            )
-        if inputter.prefetch < 4:
-            found.append(f"--set inputter.prefetch=4 instead of {inputter.prefetch}")
-        found.append("files of the size that the network sees take less time to decode")
-    return found or ["the inputter itself: it prepares nothing while the step runs"]
+    if inputter.name != FILES:
+        return ["another inputter: this one prepares too little while the steps run"]
+    if inputter.cache == "none" and not device.gpus:
+        found.append(
+            "--set inputter.cache=memory decodes each image once, if all of them fit in memory"
+        )
+    if 0 < inputter.threads < device.cores:
+        found.append(
+            f"--set inputter.threads={device.cores}, one for each core, instead of "
+            f"{inputter.threads}"
+        )
+    return [*found, "smaller files: of about the size that the network sees, they decode faster"]
 
 
 def _of_handover(split: Split, config: Config, device: Device) -> list[str]:
-    inputter = config.inputter
-    if inputter.name == "image_classification_csv_inputter" and inputter.cache == "none":
+    inputter, whole = config.inputter, config.augmenter.crop not in ON_THE_WAY
+    if inputter.name == FILES and inputter.cache == "none" and whole:
         return ["--set inputter.cache=memory keeps the images where the step runs"]
     return [_twice_the_batch(config, "hands over half as often")]
 
@@ -102,9 +95,8 @@ def _of_compute(split: Split, config: Config, device: Device) -> list[str]:
     found = []
     if config.modeler.precision == "float32" and device.fast_bfloat16:
         found.append("--set modeler.precision=bfloat16, which this device is faster at")
-    if device.memory_share is not None and device.memory_share < FULL:
-        reason = f"the GPU's memory was never more than {device.memory_share:.0%} full"
-        found.append(_twice_the_batch(config, reason))
+    if device.gpus:
+        found.append(_twice_the_batch(config, "keeps the GPU busier, if its memory suffices"))
     if device.gpus > config.gpu_count:
         found.append(f"--set gpu_count={device.gpus} uses all GPUs of this machine")
     return found or ["no setting: a faster or one more device, or a smaller network"]
@@ -130,7 +122,11 @@ def _of_gap(split: Split, config: Config, device: Device) -> list[str]:
             every = getattr(config.callback, field) if field else 0
             found.append(
                 f"{name} takes {seconds * 1e3:.1f} ms a step: "
-                + (f"--set callback.{field}={10 * every} instead of {every}" if field else "rarer")
+                + (
+                    f"--set callback.{field}={10 * every} instead of {every}"
+                    if field
+                    else "let it do less, or not after each step"
+                )
             )
     return [*found, _twice_the_batch(config, "has half as many gaps an image")]
 

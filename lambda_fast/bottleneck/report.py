@@ -70,8 +70,8 @@ def _sentence(found: Verdict, images: int) -> str:
     if found.bound == INPUT and found.contended_seconds:
         waited = found.split.stages[INPUT]
         text += (
-            f", {_ms(waited)} of waiting and {_ms(found.contended_seconds)} because its threads "
-            "work on the same cores"
+            f", {_ms(waited)} of waiting and {_ms(found.contended_seconds)} by which steps are "
+            "slower beside its threads"
         )
     text += f" ({found.cost / step:.0%}). "
     if found.late_seconds > LATE * step:

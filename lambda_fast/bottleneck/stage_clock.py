@@ -1,4 +1,4 @@
-"""The stage clock: reads the time twice a step, and splits what lies between by stage."""
+"""The stage clock: adds up what the runner's looks at the clock say of each stage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import defaultdict
 from lambda_fast.bottleneck import COLLECTIVE, COMPUTE, GAP, HANDOVER, INPUT, STAGES, Split
 
 WARMUP_STEPS = 3  # the first one compiles
+DEVICE_STEPS = 50  # that are waited for, so that their time is known
 
 
 class StageClock:
@@ -46,7 +47,7 @@ class StageClock:
             had_batch: when it was there.
             end: when the step's call returned.
             handover: seconds of those before `had_batch` that brought the batch to the device.
-            collective: seconds of the step's sums over ranks.
+            collective: seconds of sums over ranks.
             paused: seconds in all, so far, that are no training.
         """
         self._seen += 1
@@ -60,6 +61,11 @@ class StageClock:
         elif self._seen == WARMUP_STEPS:
             self.callbacks.clear()
         self._end, self._paused = end, paused
+
+    @property
+    def wants_device(self) -> bool:
+        """Whether too few steps of the device have been timed."""
+        return len(self._device) < DEVICE_STEPS
 
     def waited(self, seconds: float, device_seconds: float | None) -> None:
         """Counts a wait for the device after a step's call.
@@ -80,7 +86,10 @@ class StageClock:
         mean = {stage: seconds / max(1, steps) for stage, seconds in self._sums.items()}
         callbacks = {name: seconds / max(1, steps) for name, seconds in self.callbacks.items()}
         if self._device:
+            gap = mean[GAP]
             mean = _device_first(mean, statistics.median(self._device))
+            rest = mean[GAP] / gap if gap > 0 else 0.0
+            callbacks = {name: seconds * rest for name, seconds in callbacks.items()}
         return Split(steps, sum(mean.values()), mean, callbacks)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lambda_fast.bottleneck import COLLECTIVE, COMPUTE, GAP, HANDOVER, INPUT, Ceilings, Split
 
-COUNTS = 0.1  # share of a step from which something other than compute bounds the run
+COUNTS = 0.1  # share of a step from which input bounds the run
 CONTENDS = 0.1  # share by which a step must be slower beside the inputter's threads
 
 
@@ -22,8 +22,8 @@ class Verdict:
         split: of that rank.
         ceilings: the slowest ones of all ranks.
         late_seconds: of a step that the other ranks wait for the slowest.
-        contended_seconds: of a step's compute that come from the inputter's threads, which work
-            on the same cores.
+        contended_seconds: by which steps are slower beside the inputter's threads, which work on
+            the same cores, than alone.
     """
 
     bound: str
@@ -47,7 +47,7 @@ class Verdict:
         return found.without_collective if self.bound == COLLECTIVE else found.steps_alone
 
 
-def verdict(splits: Sequence[Split], ceilings: Sequence[Ceilings], prefetches: bool) -> Verdict:
+def verdict(splits: Sequence[Split], ceilings: Sequence[Ceilings], shares_cores: bool) -> Verdict:
     """Names what bounds a run.
 
     Batches are made ahead, beside the steps, so one that is waited for says that the input is
@@ -57,7 +57,7 @@ def verdict(splits: Sequence[Split], ceilings: Sequence[Ceilings], prefetches: b
     Args:
         splits: of each rank.
         ceilings: of each rank.
-        prefetches: whether threads of the inputter work beside the steps.
+        shares_cores: whether threads of the inputter work beside the steps, on the same cores.
     """
     # Who waits least in the sums comes last to them.
     rank = min(range(len(splits)), key=lambda each: splits[each].stages[COLLECTIVE])
@@ -66,17 +66,16 @@ def verdict(splits: Sequence[Split], ceilings: Sequence[Ceilings], prefetches: b
     others = [*waits[:rank], *waits[rank + 1 :]]
     late = statistics.mean(others) - waits[rank] if others else 0.0
     contended = 0.0
-    if prefetches and slowest.steps_alone is not None:
+    if shares_cores and slowest.steps_alone is not None and slowest.input_alone is not None:
         beside = split.stages[COMPUTE] + split.stages[COLLECTIVE]
-        more = beside - slowest.steps_alone
+        # The inputter cannot have cost more than it needs; what else came in between is not its.
+        more = min(beside - slowest.steps_alone, slowest.input_alone)
         contended = more if more > CONTENDS * split.step_seconds else 0.0
-    costs = {stage: split.stages[stage] for stage in (HANDOVER, COLLECTIVE, GAP)}
-    costs[INPUT] = split.stages[INPUT] + contended
-    bound = max(costs, key=costs.__getitem__)
-    compute = split.stages[COMPUTE] - contended
-    small = costs[bound] < COUNTS * split.step_seconds
-    if small or (bound != INPUT and costs[bound] < compute):
-        bound = COMPUTE
+    if split.stages[INPUT] + contended >= COUNTS * split.step_seconds:
+        bound = INPUT
+    else:
+        others = {stage: split.stages[stage] for stage in (HANDOVER, COMPUTE, COLLECTIVE, GAP)}
+        bound = max(others, key=others.__getitem__)
     return Verdict(bound, rank, split, slowest, late, contended)
 
 

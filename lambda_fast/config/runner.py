@@ -21,7 +21,7 @@ class RunnerConfig:
         buckets: collectives that the gradients of a step are split over, those of the last layers
             first, so that XLA may compute the first layers' meanwhile.
         bottleneck: makes a few steps more after the last one, at most a hundredth of the training
-            or 3 s, and says what bounds the speed.
+            or 2 s, whichever is more, and says what bounds the speed.
         summary_names: numbers that `train_summary` records, each entry one or several joined by
             commas; none: all.
     """

@@ -43,7 +43,7 @@ def first_bad_tensor(modeler: Any, batch: Batch) -> BadTensor | None:
         batch: of the step.
     """
     variables = modeler.variables()
-    for name, variable in variables.items():
+    for name, variable in variables.items():  # the same on all ranks
         if variable.dtype in ("float32", "float64"):
             found = _found(f"variable {name}", _counts(variable.value, -1))
             if found is not None:
@@ -72,16 +72,13 @@ def _in_step(modeler: Any, batch: Batch) -> BadTensor | None:
 
     whole = int(images.shape[0])
     found = _found("the augmented images", _counts(images, whole))
-    if found is not None:
-        return found
     size = whole // modeler.config.modeler.accumulate
     for first in range(0, whole, size):
+        # All ranks run all parts, whatever they have found: layers may meet in sums over ranks.
         results = run(images[first : first + size], labels[first : first + size])
         for name, counts in zip(names, results, strict=True):
-            found = _found(name, counts, first)
-            if found is not None:
-                return found
-    return None
+            found = found or _found(name, counts, first)
+    return found
 
 
 def _tensors(modeler: Any, images: tf.Tensor, labels: tf.Tensor) -> Iterator[tuple[str, tf.Tensor]]:

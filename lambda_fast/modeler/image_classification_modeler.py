@@ -359,12 +359,10 @@ def _augmented_shape(spec: AugmentSpec, image_shape: tuple[int, int, int]) -> tu
 
 
 @assembly.part
-def build(
-    config: Config, inputter: Inputter, mode: Mode, first_weights: bool = True
-) -> ImageClassificationModeler:
-    """The modeler of a run; the arguments are those of the class.
+def build(config: Config, inputter: Inputter, mode: Mode) -> ImageClassificationModeler:
+    """The modeler of a run, for a runner, which sets first weights where they are needed.
 
     Raises:
         ConfigError: an unknown network, or an augmentation that does not fit the images.
     """
-    return ImageClassificationModeler(config, inputter, mode, first_weights=first_weights)
+    return ImageClassificationModeler(config, inputter, mode, first_weights=False)

@@ -122,5 +122,5 @@ def build(config: Config) -> AllReduceRunner:
     find("network", config.modeler.network, "net")
     callbacks = callbacks_of(config, "train", None if rank == 0 else EVERYWHERE)
     inputter = build_inputter(config, "train", rank, ranks)
-    modeler = build_modeler(config, inputter, "train", first_weights=False)
+    modeler = build_modeler(config, inputter, "train")
     return AllReduceRunner(modeler.config, inputter, modeler, callbacks)

@@ -28,7 +28,8 @@ def prepare(run: Run, callbacks: Sequence[Callback]) -> None:
     restores = any(isinstance(callback, TrainBasic) for callback in callbacks)
     if restores and checkpoint.all_steps(run.model_dir):
         return
-    run.modeler.set_first_weights(run.inputter)
+    if hasattr(run.modeler, "set_first_weights"):
+        run.modeler.set_first_weights(run.inputter)
     restored = run.modeler.load_pretrained(run.say)
     if restored is not None:
         for line in restored.lines():

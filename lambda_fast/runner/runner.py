@@ -54,6 +54,7 @@ class Runner:
         # A GPU works on while the host goes ahead; a CPU's step is done when its call returns.
         self._goes_ahead = bool(tf.config.list_physical_devices("GPU"))
         self._is_idle = False  # the device, before the next step
+        self._summed = 0.0  # seconds of sums over ranks
         self._run = Run(
             config=config,
             inputter=inputter,
@@ -96,8 +97,10 @@ class Runner:
         batch = run.inputter.batch(epoch, index)
         had_batch = time.perf_counter()
         run.tell("compile" if run.step == run.first_step else "step")
-        summed = native.core().collective_seconds()
+        # A GPU's sums may be done, and known, long after the call of their step.
+        summed = self._summed if self._goes_ahead else native.core().collective_seconds()
         outputs = run.modeler.train_step(batch)
+        self._summed = native.core().collective_seconds()
         end = time.perf_counter()
         run.step += 1
         self._clock.step(
@@ -105,10 +108,10 @@ class Runner:
             had_batch,
             end,
             handover=batch.handover_seconds,
-            collective=native.core().collective_seconds() - summed,
+            collective=self._summed - summed,
             paused=run.paused_seconds,
         )
-        if self._goes_ahead:
+        if self._goes_ahead and run.config.runner.bottleneck:
             self._wait_sometimes(run, had_batch)
         report = StepReport(
             step=run.step,
@@ -137,6 +140,7 @@ class Runner:
         The latter begins on an idle device, and so tells how long a step takes there.
         """
         was_idle, self._is_idle = self._is_idle, run.is_log_step()
+        was_idle = was_idle and self._clock.wants_device
         if was_idle or self._is_idle:
             begin = time.perf_counter()
             run.modeler.step()
@@ -190,5 +194,5 @@ def build(config: Config) -> Runner:
     find("network", config.modeler.network, "net")
     callbacks = callbacks_of(config, "train")
     inputter = build_inputter(config, "train")
-    modeler = build_modeler(config, inputter, "train", first_weights=False)
+    modeler = build_modeler(config, inputter, "train")
     return Runner(modeler.config, inputter, modeler, callbacks)

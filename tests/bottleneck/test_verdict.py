@@ -25,32 +25,38 @@ def split(*milliseconds, **callbacks):
         ((5, 0, 90, 3, 2), "compute"),
         ((0, 2, 50, 46, 2), "compute"),
         ((0, 2, 40, 56, 2), "collective"),
-        ((12, 0, 20, 66, 2), "collective"),
+        ((12, 0, 20, 66, 2), "input wait"),
+        ((15, 0, 65, 20, 0), "input wait"),
         ((0, 60, 38, 0, 2), "hand-over"),
         ((0, 0, 30, 10, 60), "host gap"),
     ],
 )
 def test_what_bounds(milliseconds, bound):
-    found = verdict([split(*milliseconds)], [Ceilings()], prefetches=True)
+    found = verdict([split(*milliseconds)], [Ceilings()], shares_cores=True)
     assert found.bound == bound
     assert found.cost == pytest.approx(milliseconds[STAGES.index(bound)] / 1e3)
 
 
 def test_threads_that_take_the_cores_are_input():
     alone = Ceilings(steps_alone=0.050, input_alone=0.060)
-    found = verdict([split(4, 0, 95, 0, 1)], [alone], prefetches=True)
+    found = verdict([split(4, 0, 95, 0, 1)], [alone], shares_cores=True)
     assert found.bound == "input wait"
     assert found.cost == pytest.approx(0.049)
     said = facts(found, 64, [])["sentence"]
-    assert "4.0 ms of waiting and 45.0 ms because its threads work on the same cores (49%)" in said
+    assert (
+        "4.0 ms of waiting and 45.0 ms by which steps are slower beside its threads (49%)" in said
+    )
     assert "With batches at hand the steps make 1,280 images/s, the run made 640." in said
-    assert verdict([split(4, 0, 95, 0, 1)], [alone], prefetches=False).bound == "compute"
+    assert verdict([split(4, 0, 95, 0, 1)], [alone], shares_cores=False).bound == "compute"
+    # Whatever else slows the run is not the inputter's.
+    quick = Ceilings(steps_alone=0.050, input_alone=0.002)
+    assert verdict([split(4, 0, 95, 0, 1)], [quick], shares_cores=True).bound == "compute"
 
 
 def test_the_rank_that_comes_last_decides():
     quick, slow = split(0, 0, 40, 58, 2), split(30, 0, 60, 8, 2)
     ceilings = [Ceilings(0.05, 0.04, 0.02), Ceilings(0.06, 0.05, None)]
-    found = verdict([quick, slow, quick], [*ceilings, ceilings[0]], prefetches=False)
+    found = verdict([quick, slow, quick], [*ceilings, ceilings[0]], shares_cores=False)
     assert (found.rank, found.bound) == (1, "input wait")
     assert found.late_seconds == pytest.approx(0.050)
     assert found.ceilings == Ceilings(0.06, 0.05, None)
@@ -73,7 +79,7 @@ def test_what_the_host_does_while_a_gpu_works_costs_nothing():
             now += 0.009
     found = clock.split()
     assert found.steps == 20
-    assert found.callbacks == pytest.approx({"noted": 0.001})
+    assert found.callbacks["noted"] < 0.001  # as much of it as did not pass while the GPU worked
     assert found.stages["compute"] + found.stages["collective"] == pytest.approx(0.010)
     assert found.stages["collective"] == pytest.approx(0.002)
     assert found.step_seconds == pytest.approx(sum(found.stages.values()))
@@ -98,7 +104,7 @@ IMAGE_FILES = {"inputter.name": "image_classification_csv_inputter"}
         ("hand-over", IMAGE_FILES, {}, "inputter.cache=memory"),
         ("compute", {"modeler.precision": "float32"}, {}, "modeler.precision=bfloat16"),
         ("compute", {}, {"gpus": 4}, "gpu_count=4"),
-        ("compute", {}, {"gpus": 1, "memory_share": 0.3}, "batch_size_per_gpu=256 instead of 128"),
+        ("compute", {}, {"gpus": 1}, "batch_size_per_gpu=256 instead of 128"),
         ("collective", {}, {}, "runner.wire=bfloat16"),
         ("collective", {"runner.wire": "bfloat16"}, {}, "batch_size_per_gpu=256"),
         ("host gap", {}, {}, "callback.save_summary_steps=1000 instead of 100"),

@@ -92,7 +92,7 @@ def test_a_comparison_fails_only_where_the_interval_excludes_the_threshold(bench
     assert code == 0 and "open" in said.out
     few = [dict(each, stats={"data": each["stats"]["data"][:3]}) for each in run(2.0)]
     code, said = bench_command("compare", base, written("few.json", few))
-    assert code == 0 and "too few rounds" in said.out
+    assert code == 2 and "too few rounds" in said.out
     one = [*run(1.2)[:2], few[2]]  # a peer of few rounds does not hide what another shows
     assert bench_command("compare", base, written("one.json", one))[0] == 1
     assert bench_command("compare", base, written("x.json", run(1.2)), "--threshold", "0.8")[0] == 0
@@ -109,15 +109,25 @@ def test_a_comparison_tells_how_the_runs_differ(bench_command, written):
     mine = entry("cold_start", "cifar10", "lambda_fast", ROUNDS)
     machine = benchmark_file.MACHINE | {"cpu": "Other CPU"}
     base = written("base.json", [*run(), other])
-    new = written("new.json", [*run(mode="quick", machine=machine), mine])
+    new = written("new.json", [*run(machine=machine), mine])
     code, said = bench_command("compare", base, new)
     assert code == 0
     assert "in BASE alone: end_to_end cifar10" in said.err
     assert "in NEW alone: cold_start cifar10" in said.err
     assert "different CPUs: 2 cores of Test CPU in BASE, 2 cores of Other CPU in NEW" in said.err
-    assert "different modes: full in BASE, quick in NEW" in said.err
     code, said = bench_command("compare", base, written("lone.json", [run()[0]]))
     assert code == 2 and "no peer is in both files" in said.err and "none in common" in said.err
+    code, said = bench_command("compare", base, written("quick.json", run(mode="quick")))
+    assert code == 2 and "found full and quick" in said.err
+    gone = [*run()[1:], entry("augment_cifar", "batch 128", "lambda_fast_b", ROUNDS), other]
+    code, said = bench_command("compare", base, written("gone.json", gone))
+    assert code == 2 and "augment_cifar batch 128, lambda_fast: in BASE alone" in said.err
+
+
+def test_a_disturbed_run_judges_nothing(bench_command, written):
+    base = written("base.json", run())
+    code, said = bench_command("compare", base, written("new.json", run(1.2, others=0.3)))
+    assert code == 2 and "disturbed" in said.out and "while nothing else runs" in said.err
 
 
 def test_a_kept_file_names_nobody_and_gives_the_same_report(bench_command, written, tmp_path):
@@ -126,6 +136,11 @@ def test_a_kept_file_names_nobody_and_gives_the_same_report(bench_command, writt
     assert bench_command("keep", whole, "--out", tmp_path / "kept")[0] == 0
     kept = tmp_path / "kept" / "found.json"
     assert not any(word in kept.read_text() for word in ("secret", "someone", "node", "branch"))
+    assert bench_command("keep", kept, "--out", kept.parent)[0] == 2  # onto itself
+    more = written("found.json", [entry("tiny", "one", "lambda_fast", ROUNDS)])
+    code, said = bench_command("keep", more, "--out", kept.parent)
+    assert code == 2 and "found augment_cifar batch 128" in said.err
+    whole = written("found.json", entries)
     pages = []
     for number, path in enumerate((whole, kept)):
         assert bench_command("report", path, "--out", tmp_path / f"{number}")[0] == 0
@@ -143,6 +158,7 @@ def test_bad_files_are_refused_in_one_line(bench_command, written, tmp_path):
         text: "expected JSON",
         written("empty.json", []): "expected benchmarks of lambda_fast",
         written("other.json", [{"name": "x", "extra_info": {}}]): "found none",
+        written("words.json", [{"name": "x", "extra_info": "work"}]): "found none",
         written("old.json", run(variant=None, commit=None)): "found no variant, commit",
         written("odd.json", [dict(run()[0], stats={"data": "x"})]): "duration of each round",
         written("typed.json", run(images_per_second="x")): "found no images_per_second",

@@ -78,6 +78,16 @@ for mean, shapes in itertools.product((True, False), LISTS):
                 np.testing.assert_allclose(found, wanted, rtol=rounding, atol=rounding)
             else:
                 np.testing.assert_array_equal(found.view(np.uint16), wanted.view(np.uint16))
+assert core.collective_seconds() > 0
+core.barrier()
+core.mute_collectives(True)
+before = [array.get() for array in arrays]
+core.all_reduce_device(pointers, True, stream.ptr)
+stream.synchronize()
+for array, kept in zip(arrays, before, strict=True):
+    np.testing.assert_array_equal(array.get(), kept)
+core.barrier()
+core.mute_collectives(False)
 if "abort" in sys.argv:
     core.abort_world()
     try:

@@ -5,7 +5,7 @@
 
 #include <deque>
 
-#include "core/base/error.h"
+#include "core/base/cuda_check.h"
 
 namespace lambda_fast {
 
@@ -22,18 +22,19 @@ class StreamClock {
   // What is queued on the stream between these two is counted.
   void begin(cudaStream_t stream) {
     add_what_is_done();
-    Span span;
     if (idle_.empty()) {
-      check(cudaEventCreate(&span.begin));
-      check(cudaEventCreate(&span.end));
-    } else {
-      span = idle_.back();
-      idle_.pop_back();
+      Span span;
+      check_cuda(cudaEventCreate(&span.begin), "stream_clock", "cudaEventCreate");
+      check_cuda(cudaEventCreate(&span.end), "stream_clock", "cudaEventCreate");
+      idle_.push_back(span);
     }
-    running_.push_back(span);
-    check(cudaEventRecord(span.begin, stream));
+    check_cuda(cudaEventRecord(idle_.back().begin, stream), "stream_clock", "cudaEventRecord");
   }
-  void end(cudaStream_t stream) { check(cudaEventRecord(running_.back().end, stream)); }
+  void end(cudaStream_t stream) {
+    check_cuda(cudaEventRecord(idle_.back().end, stream), "stream_clock", "cudaEventRecord");
+    running_.push_back(idle_.back());
+    idle_.pop_back();
+  }
 
   double seconds() {
     add_what_is_done();
@@ -45,28 +46,26 @@ class StreamClock {
     cudaEvent_t begin = nullptr, end = nullptr;
   };
 
-  static void check(cudaError_t status) {
-    if (status != cudaSuccess) {
-      fail(ErrorKind::kInternal, "stream_clock", "expected an event of the GPU, found: ", cudaGetErrorString(status));
-    }
-  }
-
   static void destroy(const Span& span) {
     cudaEventDestroy(span.begin);
     cudaEventDestroy(span.end);
   }
 
   void add_what_is_done() {
-    while (!running_.empty() && cudaEventQuery(running_.front().end) == cudaSuccess) {
+    while (!running_.empty()) {
+      const cudaError_t status = cudaEventQuery(running_.front().end);
+      if (status == cudaErrorNotReady) return;
+      check_cuda(status, "stream_clock", "the work before an event");
       float milliseconds = 0.0f;
-      check(cudaEventElapsedTime(&milliseconds, running_.front().begin, running_.front().end));
+      check_cuda(cudaEventElapsedTime(&milliseconds, running_.front().begin, running_.front().end), "stream_clock",
+                 "cudaEventElapsedTime");
       seconds_ += milliseconds * 1e-3;
       idle_.push_back(running_.front());
       running_.pop_front();
     }
   }
 
-  std::deque<Span> running_, idle_;
+  std::deque<Span> running_, idle_;  // begun, the newest last; and those to be used again
   double seconds_ = 0.0;
 };
 
