@@ -11,7 +11,7 @@
 #include "core/augment/augment.h"
 #include "core/augment/augment_block.cuh"
 #include "core/augment/policy_block.cuh"
-#include "core/base/cuda_check.h"
+#include "core/base/cuda_check.cuh"
 #include "core/base/error.h"
 
 namespace lambda_fast {

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "core/base/cuda_check.h"
+#include "core/base/cuda_check.cuh"
 #include "core/collective/bucket_cuda.h"
 
 namespace lambda_fast {

@@ -2,7 +2,7 @@
 // for the device where the buffer grows, which frees the old one, and at the end.
 #include <cuda_runtime.h>
 
-#include "core/base/cuda_check.h"
+#include "core/base/cuda_check.cuh"
 #include "core/base/error.h"
 #include "core/collective/bucket_cuda.h"
 #include "core/collective/communicator.h"

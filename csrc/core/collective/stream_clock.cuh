@@ -5,7 +5,7 @@
 
 #include <deque>
 
-#include "core/base/cuda_check.h"
+#include "core/base/cuda_check.cuh"
 
 namespace lambda_fast {
 
