@@ -76,8 +76,10 @@ WORKS = {
     "train_step_resnet32": Work(
         "Training step of ResNet32",
         (
-            Line("whole ResNet32 step, bfloat16, batch 128", "bfloat16", ("keras_fit", "torch")),
-            Line("whole ResNet32 step, float32, batch 128", "float32", ("keras_fit", "torch")),
+            Line(
+                "whole ResNet32 step, bfloat16, batch 128", "bfloat16", ("keras_fit", "torch_bf16")
+            ),
+            Line("whole ResNet32 step, float32, batch 128", "float32", ("keras_fit", "torch_fp32")),
         ),
     ),
     "train_step_resnet50": Work(
@@ -139,7 +141,10 @@ SYSTEMS = {
     "keras_fit": "Keras fit",
     "tf_function": "tf.function",
     "torch": "PyTorch",
-    "torch_compiled": "PyTorch, compiled",
+    "torch_fp32": "PyTorch, float32",
+    "torch_bf16": "PyTorch, bfloat16",
+    "torch_fp32_compiled": "PyTorch, float32, compiled",
+    "torch_bf16_compiled": "PyTorch, bfloat16, compiled",
     "onednn_alone": "oneDNN's primitives alone",
     "one_rank": "1 rank of two threads",
     "mpi_all_reduce": "MPI_Allreduce",
