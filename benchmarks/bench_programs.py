@@ -176,11 +176,11 @@ def _config(size: Size, number: int, trains: bool) -> Config:
 
 
 def _check(found: dict[str, list[Ran]]) -> None:
-    """The same network, a loss near ln 10 at first, and accuracies that are alike at the end."""
+    """The same network, a loss at first as weights by He give it, and alike accuracies at last."""
     for name, ran in found.items():
         for each in ran:
             assert each.parameters == PARAMETERS, f"{name}: {each}"
-            assert 1.5 < each.loss < 5.0, f"{name}: a loss about ln 10, found {each.loss}"
+            assert 1.5 < each.loss < 8.0, f"{name}: a first loss of a few, found {each.loss}"
     tested = {
         name: _accuracy(ran) for name, ran in found.items() if ran and ran[0].accuracy is not None
     }
