@@ -16,6 +16,7 @@ SETTINGS = [
     "callback.log_every_n_iter=5",
     "augmenter.brightness=20",
     "modeler.warmup_epochs=0.5",
+    "runner.bottleneck=false",
 ]
 STEPS = 24  # 200 images, two ranks of 8 a step, two epochs
 

@@ -139,7 +139,7 @@ def test_a_slow_callback(run_with):
 
 
 def summary(folder, *settings, **environment):
-    code, output, errors = ranks.run(folder, *settings, **environment)
+    code, output, errors = ranks.run(folder, "runner.bottleneck=true", *settings, **environment)
     assert code == 0, output + errors
     found = json.loads((folder / "summary.json").read_text())["bottleneck"]
     assert found["sentence"] in output
