@@ -123,7 +123,7 @@ class Callback:
     """
 
     metrics: tuple[str, ...] = ()
-    name: str
+    name: str = "Callback"
 
     def __init_subclass__(cls) -> None:
         """Gives a class its name."""
