@@ -31,6 +31,7 @@ LEARNING_RATE = 0.01
 LATER = 20  # at most so many steps after timing until one has a lower loss than the first step had
 SYSTEMS = ("lambda_fast", "keras_fit", "torch")
 IN_FULL = () if is_quick() else ("tf_function", "torch_compiled", "onednn_alone")
+PRECISIONS = ["bfloat16"] if is_quick() else ["float32", "bfloat16"]
 WORK = "train_step_resnet32"
 
 
@@ -45,7 +46,7 @@ def host_time(data: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return {"python_ms": mean, "python_ms_median": median}
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+@pytest.fixture(scope="module", params=PRECISIONS)
 def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tuple[str, dict]:
     precision = request.param
     images, labels, _ = data
