@@ -3,10 +3,9 @@
 import time
 
 from lambda_fast import assembly
+from lambda_fast.bottleneck.stage_clock import WARMUP_STEPS
 from lambda_fast.callback import Callback, Run, StepReport
 from lambda_fast.config import Config
-
-WARMUP_STEPS = 3  # the first one compiles; all are left out of the rate
 
 
 class TrainSpeed(Callback):
