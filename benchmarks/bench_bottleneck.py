@@ -52,13 +52,14 @@ STEP = {"lambda_fast": lambda runner: runner._step(runner._run), "not_measured":
 
 @pytest.fixture(scope="module")
 def samples(measure: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Both loops drive the same inputter and modeler."""
     images, labels, _ = cifar(IMAGES)
+    order = Order(samples=IMAGES, batch_size=BATCH, seed=0, shuffle=True, complete=False)
+    inputter = InMemoryInputter(images, labels, CLASS_NAMES, order)
+    modeler = ImageClassificationModeler(_config(""), inputter, "train")
 
     def loop(name: str) -> System:
         config = _config(str(tmp_path_factory.mktemp(name)))
-        order = Order(samples=IMAGES, batch_size=BATCH, seed=0, shuffle=True, complete=False)
-        inputter = InMemoryInputter(images, labels, CLASS_NAMES, order)
-        modeler = ImageClassificationModeler(config, inputter, "train")
         runner = Runner(config, inputter, modeler, callbacks_of(config, "train"))
         runner._run.say = lambda _: None
         with contextlib.redirect_stdout(io.StringIO()):

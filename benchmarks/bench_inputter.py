@@ -19,7 +19,7 @@ from lambda_fast.config import Config, InputterConfig
 from lambda_fast.inputter import image_classification_csv_inputter
 
 BATCH = 32 if is_quick() else 64
-PNG_BATCH = 16  # a PNG takes several times as long
+PNG_BATCH = 8 if is_quick() else 16  # a PNG takes several times as long
 CROPS = AugmentSpec(height=224, width=224, crop="random_resized", flip=0.5)
 SYSTEMS = ("lambda_fast", "tf.data", "dali")
 VARIANTS = () if is_quick() else ("lambda_fast_plain", "dali_antialiased", "dali_decode_alone")

@@ -60,7 +60,7 @@ class Size:
 
 
 FULL = Size(images=50 * BATCH, tests=2_000, epochs=2, starts=6)
-QUICK = Size(images=8 * BATCH, tests=0, epochs=1, starts=2)
+QUICK = Size(images=8 * BATCH, tests=0, epochs=1, starts=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from lambda_fast.configs.cifar10 import recipe
 from lambda_fast.data.cifar10 import CLASS_NAMES
 from lambda_fast.inputter.in_memory_inputter import InMemoryInputter
 from lambda_fast.inputter.order import Order
-from lambda_fast.modeler.first_network import POLICIES
+from lambda_fast.modeler.first_network import POLICIES, chosen_precision
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
 
 BATCH, IMAGES = 128, 4096
@@ -31,7 +31,7 @@ LEARNING_RATE = 0.01
 LATER = 20  # at most so many steps after timing until one has a lower loss than the first step had
 SYSTEMS = ("lambda_fast", "keras_fit", "torch")
 IN_FULL = () if is_quick() else ("tf_function", "torch_compiled", "onednn_alone")
-PRECISIONS = ["bfloat16"] if is_quick() else ["float32", "bfloat16"]
+PRECISIONS = [chosen_precision("auto")] if is_quick() else ["float32", "bfloat16"]
 WORK = "train_step_resnet32"
 
 
@@ -83,7 +83,7 @@ def test_train_step_resnet32(
     """Peers get batches augmented beforehand; lambda_fast gathers and augments in its step."""
     precision, samples = train_samples
     facts = {"batch": BATCH, "images": data[2]}
-    if system == "lambda_fast":
+    if system == "lambda_fast" and not is_quick():
         facts |= request.getfixturevalue("host_time")
         facts |= _augmenter_share(data[0], _config(precision), samples[system])
     record(samples[system], WORK, precision, **facts)

@@ -19,12 +19,13 @@ from benchmarks.interleave import PACES, Pace, Samples, System, is_quick, mode
 from benchmarks.programs import python_path
 from benchmarks.quiet import Watch
 from benchmarks.train_ranks import GLOBAL_BATCH
+from lambda_fast.modeler.first_network import chosen_precision
 from lambda_fast.runner.launching import mpiexec
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = {"lambda_fast": 2, "one_rank": 1}
 CORES = 2
-PRECISIONS = ["float32"] if is_quick() else ["float32", "bfloat16"]
+PRECISIONS = [chosen_precision("auto")] if is_quick() else ["float32", "bfloat16"]
 WARM_UP = 3
 
 

@@ -9,6 +9,7 @@ from keras import layers
 
 from benchmarks.images import batches_of
 from benchmarks.interleave import PREFETCHED, System
+from benchmarks.steps_of import steps_of
 
 AUTOTUNE = tf.data.AUTOTUNE
 
@@ -62,7 +63,7 @@ def augment_imagenet(images: np.ndarray, batch: int, mean: Any, std: Any) -> Sys
 
 
 def _system(augmented: tf.data.Dataset, batch: int, how: str) -> System:
-    steps = iter(augmented.prefetch(2))
+    steps = steps_of(augmented.prefetch(2))
     return System(
         name="keras",
         step=lambda: next(steps),

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from benchmarks.images import batches_of
 from benchmarks.interleave import PREFETCHED, System
+from benchmarks.steps_of import steps_of
 
 AUTOTUNE = tf.data.AUTOTUNE
 PREFETCH = 2
@@ -41,12 +42,12 @@ def augment_imagenet_batched(images: np.ndarray, batch: int, mean: Any, std: Any
 def _image_by_image(images: np.ndarray, batch: int, function: Function) -> Iterator[tf.Tensor]:
     samples = tf.data.Dataset.from_tensor_slices(images).repeat()
     augmented = samples.map(function, num_parallel_calls=AUTOTUNE)
-    return iter(augmented.batch(batch, drop_remainder=True).prefetch(PREFETCH))
+    return steps_of(augmented.batch(batch, drop_remainder=True).prefetch(PREFETCH))
 
 
 def _batch_by_batch(images: np.ndarray, batch: int, function: Function) -> Iterator[tf.Tensor]:
     batches = tf.data.Dataset.from_tensor_slices(batches_of(images, batch)).repeat()
-    return iter(batches.map(function, num_parallel_calls=AUTOTUNE).prefetch(PREFETCH))
+    return steps_of(batches.map(function, num_parallel_calls=AUTOTUNE).prefetch(PREFETCH))
 
 
 def _system(name: str, steps: Iterator[tf.Tensor], batch: int, how: str) -> System:

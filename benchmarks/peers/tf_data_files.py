@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.interleave import PREFETCHED, System
+from benchmarks.steps_of import steps_of
 from lambda_fast import native
 from lambda_fast.augmenter.spec import AugmentSpec
 
@@ -37,7 +38,7 @@ def images(paths: Sequence[str], batch: int, spec: AugmentSpec, cached: bool = F
         files = files.shuffle(len(windows)).repeat()
         one, how = (_png, "decode_png") if png else (_jpeg, "decode_and_crop_jpeg")
     made = files.map(one, num_parallel_calls=AUTOTUNE, deterministic=False)
-    steps = iter(made.batch(batch, drop_remainder=True).prefetch(PREFETCH))
+    steps = steps_of(made.batch(batch, drop_remainder=True).prefetch(PREFETCH))
     return System(
         name="tf.data_cached" if cached else "tf.data",
         step=lambda: next(steps),
