@@ -13,6 +13,7 @@
 
 #include "core/base/error.h"
 #include "core/base/thread_pool.h"
+#include "core/image/jpeg_rows.h"
 #include "core/image/resize.h"
 #include "core/image/structure.h"
 #include "python/module.h"
@@ -85,6 +86,34 @@ py::tuple inspect(const Bytes& file) {
   return py::make_tuple(image.fault, image.height, image.width);
 }
 
+py::array_t<int64_t> skip_rows(const std::vector<Bytes>& files, const py::array_t<int32_t>& ys, int threads) {
+  const auto count = static_cast<py::ssize_t>(files.size());
+  require(ys.ndim() == 1 && ys.shape(0) == count && threads >= 1, "skip_jpeg_rows",
+          "expected n files, y int32[n] and at least 1 thread");
+  struct Piece {
+    uint8_t* bytes;
+    int64_t count;
+    int32_t y;
+  };
+  std::vector<Piece> pieces;
+  for (py::ssize_t i = 0; i < count; ++i) {
+    Bytes file = files[i];
+    pieces.push_back({file.mutable_data(), file.size(), ys.at(i)});
+  }
+  py::array_t<int64_t> result({count, py::ssize_t{2}});
+  int64_t* const out = result.mutable_data();
+  const py::gil_scoped_release release;
+  ThreadPool pool(threads);
+  parallel_for({&pool, nullptr}, count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const SkippedRows skipped = skip_jpeg_rows(pieces[i].bytes, pieces[i].count, pieces[i].y);
+      out[2 * i] = skipped.begin;
+      out[2 * i + 1] = skipped.rows;
+    }
+  });
+  return result;
+}
+
 void resize(Bytes output, const std::vector<Bytes>& images, const Windows& windows, bool antialias, int threads) {
   const auto count = static_cast<py::ssize_t>(images.size());
   require(output.ndim() == 4 && output.shape(0) == count && output.shape(1) >= 1 && output.shape(2) >= 1 &&
@@ -121,6 +150,9 @@ void add_image(py::module_& module) {
       "read_images", read_images, py::arg("paths"),
       "Reads files one after the other: of each, (uint8[n], height, width) as in inspect_encoded_image, or as str what "
       "is wrong with it.");
+  module.def("skip_jpeg_rows", skip_rows, py::arg("files"), py::arg("ys"), py::arg("threads"),
+             "Leaves out of n files (uint8[n]), which are written over in part, the rows above y int32[n]. Of each, as "
+             "int64[n, 2]: the byte at which a shorter JPEG begins, and how many rows of pixels that one lacks.");
   module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"),
              py::arg("antialias"), py::arg("threads"),
              "Resizes windows int32[n, 4] (y, x, height, width) of n images into output uint8[n, h, w, channels].");

@@ -71,6 +71,26 @@ class FileReader:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+def without_rows_above(
+    contents: Sequence[np.ndarray], windows: np.ndarray, threads: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Shorter JPEGs, which a decoder need not read from their first row on, where they can be had.
+
+    Args:
+        contents: each uint8 [bytes], of which the part that is left out may be written over.
+        windows: int32 [images, 4], each y, x, height, width, in upright images.
+        threads: that work on it.
+
+    Returns:
+        The ends of the contents, which are images themselves, and the same windows in these.
+    """
+    windows = windows.copy()
+    skipped = native.core().skip_jpeg_rows(contents, windows[:, 0], threads)
+    windows[:, 0] -= skipped[:, 1].astype(np.int32)
+    begins = skipped[:, 0].tolist()
+    return [content[begin:] for content, begin in zip(contents, begins, strict=True)], windows
+
+
 def read(paths: Sequence[str]) -> list[Encoded]:
     """Reads files, one after the other, and looks at their structure."""
     found = native.core().read_images([os.fsencode(path) for path in paths])

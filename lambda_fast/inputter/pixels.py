@@ -14,7 +14,14 @@ from lambda_fast import native
 from lambda_fast.data.fetch import DataError
 from lambda_fast.inputter.batches import Faults, HostBatches
 from lambda_fast.inputter.dali_decoder import MAX_PIXELS, Decoder
-from lambda_fast.inputter.encoded_files import BadImage, Encoded, FileReader, Reading, read
+from lambda_fast.inputter.encoded_files import (
+    BadImage,
+    Encoded,
+    FileReader,
+    Reading,
+    read,
+    without_rows_above,
+)
 from lambda_fast.inputter.geometry import Geometry
 
 
@@ -119,7 +126,8 @@ class DecodedPixels(HostBatches):
         else:
             windows = windows_of(table, places)
         images: dict[int, np.ndarray] = {}
-        decoded = self.decoder().decode([files[i].content for i in places], windows)
+        contents = [files[i].content for i in places]
+        decoded = self.decoder().decode(*without_rows_above(contents, windows, self._threads))
         for place, image in zip(places, decoded, strict=True):
             if isinstance(image, BadImage):
                 faults[place] = image.reason
