@@ -86,19 +86,23 @@ py::tuple inspect(const Bytes& file) {
   return py::make_tuple(image.fault, image.height, image.width);
 }
 
-py::array_t<int64_t> skip_rows(const std::vector<Bytes>& files, const py::array_t<int32_t>& ys, int threads) {
+py::array_t<int64_t> skip_rows(const std::vector<Bytes>& files, const py::array_t<int32_t>& ys, int threads,
+                               RowIndex* index, const py::array_t<int64_t>& ids) {
   const auto count = static_cast<py::ssize_t>(files.size());
-  require(ys.ndim() == 1 && ys.shape(0) == count && threads >= 1, "skip_jpeg_rows",
-          "expected n files, y int32[n] and at least 1 thread");
+  require(ys.ndim() == 1 && ys.shape(0) == count && ids.ndim() == 1 && ids.shape(0) == count && threads >= 1,
+          "skip_jpeg_rows", "expected n files, y int32[n], ids int64[n] and at least 1 thread");
   struct Piece {
     uint8_t* bytes;
     int64_t count;
     int32_t y;
+    int64_t id;
   };
   std::vector<Piece> pieces;
   for (py::ssize_t i = 0; i < count; ++i) {
     Bytes file = files[i];
-    pieces.push_back({file.mutable_data(), file.size(), ys.at(i)});
+    pieces.push_back({file.mutable_data(), file.size(), ys.at(i), ids.at(i)});
+    require(index == nullptr || (ids.at(i) >= 0 && ids.at(i) < index->files()), "skip_jpeg_rows", "expected ids below ",
+            index == nullptr ? 0 : index->files(), "; found ", ids.at(i));
   }
   py::array_t<int64_t> result({count, py::ssize_t{2}});
   int64_t* const out = result.mutable_data();
@@ -106,7 +110,7 @@ py::array_t<int64_t> skip_rows(const std::vector<Bytes>& files, const py::array_
   ThreadPool pool(threads);
   parallel_for({&pool, nullptr}, count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const SkippedRows skipped = skip_jpeg_rows(pieces[i].bytes, pieces[i].count, pieces[i].y);
+      const SkippedRows skipped = skip_jpeg_rows(pieces[i].bytes, pieces[i].count, pieces[i].y, index, pieces[i].id);
       out[2 * i] = skipped.begin;
       out[2 * i + 1] = skipped.rows;
     }
@@ -150,7 +154,12 @@ void add_image(py::module_& module) {
       "read_images", read_images, py::arg("paths"),
       "Reads files one after the other: of each, (uint8[n], height, width) as in inspect_encoded_image, or as str what "
       "is wrong with it.");
-  module.def("skip_jpeg_rows", skip_rows, py::arg("files"), py::arg("ys"), py::arg("threads"),
+  py::class_<RowIndex>(
+      module, "RowIndex",
+      "Where rows begin in JPEGs that were walked over before, in at most so many bytes for all files.")
+      .def(py::init<int64_t, int64_t>(), py::arg("files"), py::arg("most_bytes"));
+  module.def("skip_jpeg_rows", skip_rows, py::arg("files"), py::arg("ys"), py::arg("threads"), py::arg("index"),
+             py::arg("ids"),
              "Leaves out of n files (uint8[n]), which are written over in part, the rows above y int32[n]. Of each, as "
              "int64[n, 2]: the byte at which a shorter JPEG begins, and how many rows of pixels that one lacks.");
   module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"),

@@ -13,6 +13,7 @@ import numpy as np
 from lambda_fast import native
 
 READERS = 16  # enough to hide the latency of network storage; they sleep while it works
+_INDEX_BYTES = 128 << 20  # at most: a kilobyte a file of up to 100,000, less of more files
 _TOGETHER = 8  # files a task: handing over a task costs as much as reading a cached file
 
 
@@ -71,24 +72,40 @@ class FileReader:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def without_rows_above(
-    contents: Sequence[np.ndarray], windows: np.ndarray, threads: int
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Shorter JPEGs, which a decoder need not read from their first row on, where they can be had.
+class RowSkipper:
+    """Makes shorter JPEGs, in which a decoder need not read the rows above a window.
+
+    Where a file was met before, an index tells where its rows begin.
 
     Args:
-        contents: each uint8 [bytes], of which the part that is left out may be written over.
-        windows: int32 [images, 4], each y, x, height, width, in upright images.
-        threads: that work on it.
-
-    Returns:
-        The ends of the contents, which are images themselves, and the same windows in these.
+        files: how many there are.
+        threads: that work on a batch.
     """
-    windows = windows.copy()
-    skipped = native.core().skip_jpeg_rows(contents, windows[:, 0], threads)
-    windows[:, 0] -= skipped[:, 1].astype(np.int32)
-    begins = skipped[:, 0].tolist()
-    return [content[begin:] for content, begin in zip(contents, begins, strict=True)], windows
+
+    def __init__(self, files: int, threads: int) -> None:
+        self._index = native.core().RowIndex(files, _INDEX_BYTES)
+        self._threads = threads
+
+    def skip(
+        self, contents: Sequence[np.ndarray], windows: np.ndarray, ids: np.ndarray
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Leaves the rows above the windows out of those files where that can be done.
+
+        Args:
+            contents: each uint8 [bytes]; the part that is left out may be written over.
+            windows: int32 [images, 4], each y, x, height, width, in upright images.
+            ids: int64 [images], of the files.
+
+        Returns:
+            The ends of the contents, which are images themselves, and the same windows in these.
+        """
+        skipped = native.core().skip_jpeg_rows(
+            contents, windows[:, 0], self._threads, self._index, ids
+        )
+        windows = windows.copy()
+        windows[:, 0] -= skipped[:, 1].astype(np.int32)
+        begins = skipped[:, 0].tolist()
+        return [content[begin:] for content, begin in zip(contents, begins, strict=True)], windows
 
 
 def read(paths: Sequence[str]) -> list[Encoded]:

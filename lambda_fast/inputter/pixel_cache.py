@@ -149,7 +149,7 @@ class ImageCache(HostBatches):
     def _keep(self, ids: np.ndarray, reading: Reading) -> None:
         if not len(ids):
             return
-        images, faults = self._pixels.decode(reading.result(), None)
+        images, faults = self._pixels.decode(reading.result())
         for place, image in images.items():
             copy = np.array(image)  # DALI's own memory would keep the whole batch
             with self._lock:

@@ -19,8 +19,8 @@ from lambda_fast.inputter.encoded_files import (
     Encoded,
     FileReader,
     Reading,
+    RowSkipper,
     read,
-    without_rows_above,
 )
 from lambda_fast.inputter.geometry import Geometry
 
@@ -56,6 +56,7 @@ class DecodedPixels(HostBatches):
         self._threads = threads
         self._max_pixels = max_pixels
         self._files = FileReader()
+        self._rows = RowSkipper(len(paths), threads)
         self.local = threading.local()  # DALI's pipelines, of which each thread has its own
         self.shape = (geometry.height, geometry.width, 3)
         if geometry.keeps_size:
@@ -71,7 +72,7 @@ class DecodedPixels(HostBatches):
         def windows_of(sizes: np.ndarray, places: list[int]) -> np.ndarray:
             return self.geometry.windows(sizes, ids[places], epoch)
 
-        images, faults = self.decode(reading.result(), windows_of)
+        images, faults = self.decode(reading.result(), windows_of, ids)
         if self.geometry.keeps_size:
             for place, image in images.items():
                 if image.shape != self.shape:
@@ -105,7 +106,8 @@ class DecodedPixels(HostBatches):
     def decode(
         self,
         files: Sequence[Encoded],
-        windows_of: Callable[[np.ndarray, list[int]], np.ndarray] | None,
+        windows_of: Callable[[np.ndarray, list[int]], np.ndarray] | None = None,
+        ids: np.ndarray | None = None,
     ) -> tuple[dict[int, np.ndarray], Faults]:
         """Decodes a window of each file.
 
@@ -113,6 +115,7 @@ class DecodedPixels(HostBatches):
             files: as `Reading.result` gives them.
             windows_of: gives the windows int32 [n, 4] for whole sizes int32 [n, 2] and their
                 places; none: everything is shown.
+            ids: int64 [files], with `windows_of`.
 
         Returns:
             By place: the images that are good, uint8 [height, width, 3], and what is wrong with
@@ -121,13 +124,14 @@ class DecodedPixels(HostBatches):
         sizes, faults = self.sizes(files)
         places = list(sizes)
         table = np.array(list(sizes.values()), np.int32).reshape(-1, 2)
-        if windows_of is None:
+        contents = [files[place].content for place in places]
+        if windows_of is None or ids is None:
             windows = np.concatenate([np.zeros_like(table), table], axis=1)
         else:
             windows = windows_of(table, places)
+            contents, windows = self._rows.skip(contents, windows, ids[places])
         images: dict[int, np.ndarray] = {}
-        contents = [files[i].content for i in places]
-        decoded = self.decoder().decode(*without_rows_above(contents, windows, self._threads))
+        decoded = self.decoder().decode(contents, windows)
         for place, image in zip(places, decoded, strict=True):
             if isinstance(image, BadImage):
                 faults[place] = image.reason
@@ -175,7 +179,7 @@ class DecodedPixels(HostBatches):
     def _first_shape(self) -> tuple[int, int, int]:
         """The shape of the first image that can be used: all others must have it too."""
         for path in self._paths:
-            images, _ = self.decode(read([path]), None)
+            images, _ = self.decode(read([path]))
             if images:
                 return images[0].shape
         raise DataError(

@@ -17,7 +17,8 @@ AcRun run_of(HuffmanTable::Symbol next) {
 
 }  // namespace
 
-bool HuffmanTable::build(const HuffmanCodes& found, bool ac) {
+bool HuffmanTable::build(const HuffmanCodes& found) {
+  has_runs = false;
   codes = found;
   of_symbol = {};
   first = {};
@@ -38,7 +39,12 @@ bool HuffmanTable::build(const HuffmanCodes& found, bool ac) {
     }
     code <<= 1;
   }
-  if (!ac) return true;
+  return true;
+}
+
+void HuffmanTable::build_runs() {
+  if (has_runs) return;
+  has_runs = true;
   std::array<AcRun, 1 << kPeekBits> alone;
   for (size_t peeked = 0; peeked < alone.size(); ++peeked) alone[peeked] = run_of(first[peeked]);
   for (size_t peeked = 0; peeked < alone.size(); ++peeked) {
@@ -48,7 +54,6 @@ bool HuffmanTable::build(const HuffmanCodes& found, bool ac) {
                        run_bits(one) + first[behind].length <= kPeekBits;
     run[peeked] = static_cast<AcRun>(known ? one + alone[behind] : one);  // both fields at once
   }
-  return true;
 }
 
 HuffmanTable::Symbol HuffmanTable::symbol_of(uint32_t bits) const {

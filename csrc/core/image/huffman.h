@@ -42,13 +42,17 @@ struct HuffmanTable {
     uint8_t symbol = 0, length = 0;
   };
   std::array<Symbol, 1 << kPeekBits> first{};
-  std::array<AcRun, 1 << kPeekBits> run{};
+  std::array<AcRun, 1 << kPeekBits> run{};  // once they are built
+  bool has_runs = false;
 
   // By length: the largest code of it, -1 where there is none, and what to add to a code to get the symbol's place.
   std::array<int32_t, 17> largest{}, offset{};
 
-  // False where the codes do not fit into their lengths. Only tables for AC have runs.
-  bool build(const HuffmanCodes& found, bool ac);
+  // False where the codes do not fit into their lengths.
+  bool build(const HuffmanCodes& found);
+
+  // For a table of AC: what it takes to walk over blocks.
+  void build_runs();
 
   // The symbol that these bits (the first one is the highest of 32) begin with, and its length; 0 where none is.
   Symbol symbol_of(uint32_t bits) const;

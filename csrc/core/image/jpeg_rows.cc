@@ -14,7 +14,7 @@ constexpr int kMostComponents = 3, kMostBlocks = 10;  // blocks of one MCU, by T
 
 struct Component {
   int id = 0, across = 0, down = 0;  // blocks of it in an MCU
-  const HuffmanTable *dc = nullptr, *ac = nullptr;
+  HuffmanTable *dc = nullptr, *ac = nullptr;
 };
 
 // The tables of a file, DC and AC: a thread's, kept because many files have the standard's codes.
@@ -26,9 +26,9 @@ struct Tables {
   Kept kept[2][4];
 
   // Null where the codes do not fit into their lengths.
-  const HuffmanTable* table(const HuffmanCodes& codes, bool ac, int destination) {
+  HuffmanTable* table(const HuffmanCodes& codes, bool ac, int destination) {
     Kept& found = kept[ac][destination];
-    if (!found.sound || !(found.table.codes == codes)) found.sound = found.table.build(codes, ac);
+    if (!found.sound || !(found.table.codes == codes)) found.sound = found.table.build(codes);
     return found.sound ? &found.table : nullptr;
   }
 };
@@ -162,7 +162,10 @@ bool read_header(const uint8_t* bytes, int64_t count, Header& header) {
 // The bits of a scan; FF00 stands for the byte FF.
 class Bits {
  public:
-  Bits(const uint8_t* begin, const uint8_t* end) : begin_(begin), at_(begin), end_(end) {}
+  // begin: of the scan; the first bit is that of the byte at `at` behind those that are gone.
+  Bits(const uint8_t* begin, const uint8_t* at, int gone, const uint8_t* end) : begin_(begin), at_(at), end_(end) {
+    if (gone != 0 && fill()) skip(gone);
+  }
 
   // Makes sure of 56 bits: two runs, or a difference and a run. False where the scan ends before.
   bool fill() {
@@ -278,6 +281,25 @@ bool walk_rows(Bits& bits, const Header& header, int32_t rows, int32_t* values) 
         if (!walk_block(bits, *each.dc, *each.ac, &values[i])) return false;
       }
     }
+  }
+  return true;
+}
+
+// Finds where a row of MCUs begins. False where the codes before it make no sense.
+bool find_row(const uint8_t* bytes, int64_t count, const Header& header, int32_t row, RowIndex* index, int64_t file,
+              RowStart* start) {
+  const int32_t stride = index != nullptr ? index->stride(header.height / header.mcu_height) : row;
+  *start = {header.end};
+  if (index != nullptr) index->find(file, row, stride, bytes, count, start);
+  if (start->row == row) return true;
+  for (int i = 0; i < header.components; ++i) header.component[i].ac->build_runs();
+  Bits bits(bytes + header.end, bytes + start->byte, start->gone, bytes + count);
+  while (start->row < row) {
+    const int32_t next = std::min(row, (start->row / stride + 1) * stride);
+    if (!walk_rows(bits, header, next - start->row, start->values)) return false;
+    start->row = next;
+    start->byte = bits.position(&start->gone) - bytes;
+    if (index != nullptr && next % stride == 0) index->keep(file, stride, *start, bytes, count);
   }
   return true;
 }
@@ -403,21 +425,18 @@ bool write_empty_row(const Header& header, const int32_t* values, int gone, Writ
 
 }  // namespace
 
-SkippedRows skip_jpeg_rows(uint8_t* bytes, int64_t count, int32_t y) {
+SkippedRows skip_jpeg_rows(uint8_t* bytes, int64_t count, int32_t y, RowIndex* index, int64_t file) {
   Header header;
   if (y < 24 || !read_header(bytes, count, header)) return {};  // below three rows there is nothing to gain
   const int32_t cut = std::min(y, header.height - 1) / header.mcu_height - (header.shares_rows ? 1 : 0);
   if (cut < 2) return {};
-  Bits bits(bytes + header.end, bytes + count);
-  int32_t values[kMostComponents] = {};
-  if (!walk_rows(bits, header, cut, values)) return {};
-  int gone = 0;
-  uint8_t* rest = bytes + (bits.position(&gone) - bytes);
-  if (rest >= bytes + count) return {};
+  RowStart start;
+  if (!find_row(bytes, count, header, cut, index, file, &start) || start.byte >= count) return {};
+  uint8_t* rest = bytes + start.byte;
   Writer writer;
-  if (!write_empty_row(header, values, gone, writer)) return {};
+  if (!write_empty_row(header, start.values, start.gone, writer)) return {};
   const std::vector<uint8_t>& row = writer.finish(*rest);
-  if (gone != 0) rest += *rest == 0xFF ? 2 : 1;  // that byte is the row's last one now
+  if (start.gone != 0) rest += *rest == 0xFF ? 2 : 1;  // that byte is the row's last one now
   const int64_t begin = (rest - bytes) - static_cast<int64_t>(row.size()) - header.end;
   if (begin < 0) return {};
   std::copy(row.begin(), row.end(), rest - row.size());

@@ -13,6 +13,8 @@
 
 #include <cstdint>
 
+#include "core/image/row_index.h"
+
 namespace lambda_fast {
 
 struct SkippedRows {
@@ -23,9 +25,11 @@ struct SkippedRows {
 // A window whose first row is `y` shows the same pixels in the JPEG that is left, at row `y - rows`.
 //
 // bytes: the file [count], sound as inspect_encoded_image has it. The part that is left out is written over.
+// index: where rows begin, of this file and others, for the next time; null: it is not kept.
+// file: its place in the index.
 //
 // Nothing is done to files that are no baseline JPEGs of one scan, that have restart markers or EXIF (which may turn
 // them), or whose codes are damaged above the window: decoders see these as they are.
-SkippedRows skip_jpeg_rows(uint8_t* bytes, int64_t count, int32_t y);
+SkippedRows skip_jpeg_rows(uint8_t* bytes, int64_t count, int32_t y, RowIndex* index = nullptr, int64_t file = 0);
 
 }  // namespace lambda_fast
