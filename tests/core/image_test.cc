@@ -10,8 +10,10 @@
 #include "core/base/isa.h"
 #include "core/base/philox.h"
 #include "core/base/thread_pool.h"
+#include "core/image/jpeg_rows.h"
 #include "core/image/resize.h"
 #include "core/image/structure.h"
+#include "small_jpegs.h"
 
 namespace lambda_fast {
 namespace {
@@ -97,6 +99,64 @@ void test_structure() {
   }
 }
 
+std::vector<uint8_t> from_hexadecimal(const char* text) {
+  std::vector<uint8_t> bytes;
+  for (; text[0] != 0; text += 2) {
+    const auto digit = [](char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : c - 'a' + 10); };
+    bytes.push_back(static_cast<uint8_t>(digit(text[0]) << 4 | digit(text[1])));
+  }
+  return bytes;
+}
+
+// Sound files lose rows; files with damage anywhere, or cut short, lead nowhere outside of their bytes.
+void test_skipped_rows() {
+  for (const char* text : {kEachPixel, kEachFourth}) {
+    const std::vector<uint8_t> whole = from_hexadecimal(text);
+    RowIndex index(2, 1 << 12);
+    const auto skipped = [&](std::vector<uint8_t> file, int32_t y, RowIndex* known) {
+      file.shrink_to_fit();
+      const SkippedRows found = skip_jpeg_rows(file.data(), static_cast<int64_t>(file.size()), y, known, 1);
+      check(found.begin >= 0 && found.begin <= static_cast<int64_t>(file.size()) && found.rows >= 0 &&
+                found.rows <= y && (found.rows == 0) == (found.begin == 0),
+            "a part of the file is left");
+      return found;
+    };
+    for (int32_t y = 0; y < 120; ++y) {
+      const SkippedRows walked = skipped(whole, y, nullptr), first = skipped(whole, y, &index);
+      const SkippedRows again = skipped(whole, y, &index);
+      check(walked.begin == first.begin && walked.rows == first.rows && walked.begin == again.begin &&
+                walked.rows == again.rows,
+            "an index changes nothing at row " + std::to_string(y));
+      check(y < 48 || walked.rows > 0, "rows are left out above row " + std::to_string(y));
+    }
+    const auto size = static_cast<uint32_t>(whole.size());
+    for (uint32_t key = 0; key < 20000; ++key) {
+      const PhiloxBlock dice = philox({{key, 1, 0, 0}}, size, 2);
+      std::vector<uint8_t> file = whole;
+      for (uint32_t i = 0; i <= key % 3; ++i) file[dice.word[i] % size] = static_cast<uint8_t>(dice.word[i] >> 24);
+      if (key % 5 == 0) file.resize(dice.word[3] % size);
+      skipped(file, static_cast<int32_t>(dice.word[3] >> 8 & 127), key % 2 == 0 ? nullptr : &index);
+    }
+  }
+}
+
+void test_shared_index() {
+  const std::vector<uint8_t> whole = from_hexadecimal(kEachPixel);
+  RowIndex index(1, 1 << 12);
+  ThreadPool pool(4);
+  std::vector<SkippedRows> found(400);
+  parallel_for({&pool, nullptr}, 400, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::vector<uint8_t> file = whole;
+      found[i] =
+          skip_jpeg_rows(file.data(), static_cast<int64_t>(file.size()), static_cast<int32_t>(i % 96), &index, 0);
+    }
+  });
+  for (size_t i = 96; i < found.size(); ++i) {
+    check(found[i].begin == found[i - 96].begin && found[i].rows == found[i - 96].rows, "threads share an index");
+  }
+}
+
 }  // namespace
 }  // namespace lambda_fast
 
@@ -104,6 +164,8 @@ int main() {
   lambda_fast::test_resize();
   lambda_fast::test_filter();
   lambda_fast::test_structure();
+  lambda_fast::test_skipped_rows();
+  lambda_fast::test_shared_index();
   std::printf("%d passed, %d failed (rows: %s)\n", lambda_fast::checks - lambda_fast::failures, lambda_fast::failures,
               name_of(lambda_fast::chosen_isa()));
   return lambda_fast::failures == 0 ? 0 : 1;
