@@ -56,11 +56,11 @@ def main() -> None:
     """Both lists."""
     with tempfile.TemporaryDirectory() as folder:
         paths, source = jpeg_files(Path(folder))
-        for files, count in ((FILES, EPOCHS), (MANY, 3)):
+        for files in (FILES, MANY):
             meta = Path(folder) / f"{files}.csv"
             meta.write_text("".join(f'"{paths[i % len(paths)]}",{i % 10}\n' for i in range(files)))
             print(f"{files:,} files ({source}), {FILES // BATCH} batches of {BATCH} an epoch")
-            epochs(str(meta), count, FILES // BATCH)
+            epochs(str(meta), EPOCHS, FILES // BATCH)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from lambda_fast import native
 
 READERS = 16  # enough to hide the latency of network storage; they sleep while it works
-_INDEX_BYTES = 128 << 20  # at most: a kilobyte a file of up to 100,000, less of more files
+_INDEX_BYTES = 32 << 20  # at most: all rows of up to 25,000 photographs, some rows of more
 _TOGETHER = 8  # files a task: handing over a task costs as much as reading a cached file
 
 
