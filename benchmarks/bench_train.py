@@ -28,6 +28,7 @@ from lambda_fast.modeler.image_classification_modeler import ImageClassification
 BATCH, IMAGES = 128, 4096
 PARAMETERS = 464_154
 LEARNING_RATE = 0.01
+FIT_STEPS = 2 if is_quick() else 8
 LATER = 20  # at most so many steps after timing until one has a lower loss than the first step had
 SYSTEMS = ("lambda_fast", "keras_fit", "torch")
 IN_FULL = () if is_quick() else ("tf_function", "torch_compiled", "onednn_alone")
@@ -56,7 +57,9 @@ def train_samples(request: pytest.FixtureRequest, measure: Any, data: Any) -> tu
     net = partial(_network, precision)
     builders = {
         "lambda_fast": partial(_modeler, images, labels, config),
-        "keras_fit": partial(_peer, "keras_fit", *batches, net, precision, LEARNING_RATE),
+        "keras_fit": partial(
+            _peer, "keras_fit", *batches, net, precision, LEARNING_RATE, FIT_STEPS
+        ),
         "tf_function": partial(_peer, "tf_function", *batches, net, precision, LEARNING_RATE),
         "torch": partial(_peer, "torch_resnet32", *batches, precision, LEARNING_RATE, False),
         "torch_compiled": partial(

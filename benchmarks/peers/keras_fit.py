@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.interleave import System, is_quick
+from benchmarks.interleave import System
 
 
 def train(
@@ -15,6 +15,7 @@ def train(
     net: Callable[[], keras.Model],
     precision: str,
     learning_rate: float,
+    steps: int,
 ) -> System:
     """A step is one `fit` over several batches, which hides the cost of entering `fit`.
 
@@ -26,6 +27,7 @@ def train(
         net: makes the network, in the precision asked for.
         precision: to record.
         learning_rate: a constant.
+        steps: batches of a `fit`.
     """
     model = net()
     model.compile(
@@ -34,7 +36,6 @@ def train(
         metrics=["accuracy"],
     )
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).repeat().prefetch(2)
-    steps = 2 if is_quick() else 8
 
     def step() -> float:
         return model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0).history["loss"][
