@@ -180,7 +180,7 @@ def _check(found: dict[str, list[Ran]]) -> None:
     for name, ran in found.items():
         for each in ran:
             assert each.parameters == PARAMETERS, f"{name}: {each}"
-            assert 1.5 < each.loss < 6.0, f"{name}: a first loss of a few, found {each.loss}"
+            assert 1.5 < each.loss < 10.0, f"{name}: a first loss of a few, found {each.loss}"
     tested = {
         name: _accuracy(ran) for name, ran in found.items() if ran and ran[0].accuracy is not None
     }
