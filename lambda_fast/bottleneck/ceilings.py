@@ -61,7 +61,11 @@ def _of_a_step(run: Run, batch: Batch, count: int) -> float:
 
 
 def _of_a_batch(run: Run, ahead: int, count: int, deadline: float) -> float | None:
-    """Seconds until the inputter has a batch, once none is ready any more; none if that is late."""
+    """Seconds until the inputter has a batch, once none is ready any more; none if that is late.
+
+    The median over all pairs of batches (Theil and Sen's slope): where this process did not run for
+    a moment, the inputter went on, and batches seem to come faster or slower than they do.
+    """
     steps = range(run.step, run.step + ahead + count)
     times = []
     try:
@@ -73,8 +77,11 @@ def _of_a_batch(run: Run, ahead: int, count: int, deadline: float) -> float | No
                 break
     except Exception:  # a batch that the run did not come to must not end it
         return None
-    taken = times[ahead - 1 :]
-    return (taken[-1] - taken[0]) / (len(taken) - 1) if len(taken) > FEWEST else None
+    taken = np.array(times[ahead - 1 :])
+    if len(taken) <= FEWEST:
+        return None
+    earlier, later = np.triu_indices(len(taken), 1)
+    return float(np.median((taken[later] - taken[earlier]) / (later - earlier)))
 
 
 @contextmanager

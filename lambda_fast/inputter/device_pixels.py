@@ -7,15 +7,17 @@ GPU's JPEG decoder and DALI's resize round in other places than our own.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import threading
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from nvidia.dali import fn, pipeline_def, types
 
 from lambda_fast.inputter.batches import Faults
+from lambda_fast.inputter.device_decoder import DeviceDecoder
 from lambda_fast.inputter.encoded_files import BadImage, Reading
 from lambda_fast.inputter.geometry import Geometry
 from lambda_fast.inputter.pixels import DecodedPixels
@@ -54,6 +56,7 @@ class DevicePixels:
         self._geometry = geometry
         self._threads = threads
         self._device = device
+        self._lent = Lent(tf.test.experimental.sync_devices)
         self.shape = self._host.shape
         self.batch_size = batch_size
         self.bad: dict[int, str] = {}
@@ -106,26 +109,21 @@ class DevicePixels:
         return (tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images), {}
 
     def _decoded(self, files: Sequence[np.ndarray], windows: np.ndarray) -> tf.Tensor:
-        pipeline = getattr(self._host.local, "pipeline", None)
-        if pipeline is None:
-            size = None if self._geometry.keeps_size else self.shape[:2]
-            pipeline = _batches(
-                device="cpu" if self._device is None else "mixed",
-                size=size,
-                antialias=self._geometry.antialias,
-                batch_size=self.batch_size,
-                num_threads=self._threads,
-                device_id=self._device,
-                prefetch_queue_depth=1,
+        decoder = getattr(self._host.local, "device_decoder", None)
+        if decoder is None:
+            decoder = DeviceDecoder(
+                None if self._geometry.keeps_size else self.shape[:2],
+                self._geometry.antialias,
+                self.batch_size,
+                self._threads,
+                self._device,
             )
-            pipeline.build()
-        self._host.local.pipeline = None  # no longer valid if it fails
-        pipeline.feed_input("encoded", files)
-        pipeline.feed_input("corner", np.ascontiguousarray(windows[:, :2]))
-        pipeline.feed_input("extent", np.ascontiguousarray(windows[:, 2:]))
-        (images,) = pipeline.run()
-        self._host.local.pipeline = pipeline
-        return tf.experimental.dlpack.from_dlpack(images.as_tensor().__dlpack__())
+            self._host.local.device_decoder = decoder
+        images = decoder.decode(files, windows)
+        tensor = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+        if self._device is not None:
+            self._lent.keep(tensor, images)
+        return tensor
 
     def is_complete(self) -> bool:
         """Nothing is kept."""
@@ -140,19 +138,33 @@ class DevicePixels:
         self._host.close()
 
 
-@pipeline_def
-def _batches(device: str, size: tuple[int, int] | None, antialias: bool) -> Any:
-    images = fn.decoders.image_slice(
-        fn.external_source(name="encoded", dtype=types.UINT8, ndim=1, no_copy=True),
-        start=fn.external_source(name="corner", dtype=types.INT32, ndim=1),
-        shape=fn.external_source(name="extent", dtype=types.INT32, ndim=1),
-        axes=[0, 1],
-        output_type=types.RGB,
-        device=device,
-    )
-    if size is None:
-        return images
-    return fn.resize(images, size=size, interp_type=types.INTERP_LINEAR, antialias=antialias)
+class Lent:
+    """Memory of DALI's that TensorFlow reads, kept until the device has read it.
+
+    TensorFlow lets a tensor go once the program that reads it is queued. That is right for its own
+    memory, whose next owner works on the same stream; DALI's next owner has another one.
+
+    Args:
+        wait: waits until the device has done all that was queued.
+        most: tensors let go that are kept without waiting.
+    """
+
+    def __init__(self, wait: Callable[[], None], most: int = 4) -> None:
+        self._wait = wait
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: list[tuple[weakref.ref[Any], Any]] = []
+
+    def keep(self, tensor: Any, memory: Any) -> None:
+        """Keeps the memory of a tensor that nobody has read yet."""
+        with self._lock:
+            self._kept.append((weakref.ref(tensor), memory))
+            let_go = [kept for kept in self._kept if kept[0]() is None]
+            if len(let_go) <= self._most:
+                return
+            self._kept = [kept for kept in self._kept if all(kept is not one for one in let_go)]
+        self._wait()
+        del let_go
 
 
 def gpu() -> int | None:

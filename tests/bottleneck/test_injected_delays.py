@@ -67,9 +67,9 @@ def late(function, delay=DELAY):
     return delayed
 
 
-def has_its_size(seconds):
-    """The delay itself and what a machine with other work adds to it; never less."""
-    return 0.95 * DELAY <= seconds <= 1.6 * DELAY
+def has_its_size(seconds, early=0.05):
+    """The delay itself and what a machine with other work adds to it, or takes by noticing late."""
+    return (1 - early) * DELAY <= seconds <= 1.6 * DELAY
 
 
 def one_at_a_time(function):
@@ -91,7 +91,7 @@ def test_a_slow_decoder(run_with, monkeypatch):
     assert 0.75 * DELAY < found["step_seconds"] < 1.6 * DELAY
     assert found["stages"]["input wait"] > 0.5 * DELAY
     assert found["ceilings"]["steps_alone"] > 2 * found["images_per_second"]
-    assert found["ceilings"]["input_alone"] == pytest.approx(8 / DELAY, rel=0.3)
+    assert has_its_size(8 / found["ceilings"]["input_alone"], early=0.2)
     assert any("inputter.cache=memory" in change for change in found["changes"])
 
 

@@ -1,5 +1,5 @@
-// Two JPEGs of 32 x 96 pixels, in hexadecimal: 4:4:4 and 4:2:0, with Huffman codes of their own. They lack what walking over
-// codes does not need: the tables of quantisation.
+// Two JPEGs of 32 x 96 pixels, in hexadecimal: 4:4:4 and 4:2:0, with Huffman codes of their own. They lack what walking
+// over codes does not need: the tables of quantisation.
 #pragma once
 
 namespace lambda_fast {

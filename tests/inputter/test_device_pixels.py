@@ -1,14 +1,16 @@
 """Batches as a GPU makes them, by DALI on the CPU: the same samples, nearly the same pixels."""
 
 import csv
+import weakref
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.config import Config, InputterConfig
 from lambda_fast.data.image_list import read
-from lambda_fast.inputter.device_pixels import DevicePixels
+from lambda_fast.inputter.device_pixels import DevicePixels, Lent
 from lambda_fast.inputter.geometry import geometry
 from lambda_fast.inputter.image_classification_csv_inputter import (
     ImageClassificationCsvInputter,
@@ -102,3 +104,40 @@ def test_images_that_keep_their_size_are_exact(tmp_path):
     host.close()
     device.close()
     assert "pixels where the others have 20 x 24" in (tmp_path / "list.csv").read_text()
+
+
+class Memory:
+    """Stands for DALI's, or for the tensor that shows it."""
+
+
+def test_memory_is_kept_until_the_device_has_read_it():
+    waited = []
+    lent = Lent(lambda: waited.append([ref() is not None for ref in memories]), most=2)
+    tensors, memories = [], []
+
+    def keep():
+        memory = Memory()
+        memories.append(weakref.ref(memory))
+        tensors.append(Memory())
+        lent.keep(tensors[-1], memory)
+
+    for _ in range(4):
+        keep()
+    assert not waited, "nobody has read any of them"
+    del tensors[:2]  # their programs are queued, perhaps not done
+    keep()
+    assert not waited
+    assert all(ref() is not None for ref in memories)
+    del tensors[0]
+    keep()
+    assert waited == [[True] * 6], "let go before the device had read it"
+    assert [ref() is not None for ref in memories] == [False] * 3 + [True] * 3
+
+
+def test_the_tensor_of_a_batch_tells_when_it_is_let_go():
+    tensor = tf.experimental.dlpack.from_dlpack(np.zeros((2, 3), np.uint8).__dlpack__())
+    seen = weakref.ref(tensor)
+    tf.function(lambda x: x + 1)(tensor)
+    assert seen() is tensor
+    del tensor
+    assert seen() is None

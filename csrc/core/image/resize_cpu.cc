@@ -59,6 +59,35 @@ void triangle_filter(int32_t source_size, int32_t output_size, bool antialias, A
 
 namespace {
 
+// Lays the plan's filter out for groups of pixels, where the values of each fit into the registers.
+void plan_columns(ColumnPlan& plan) {
+  const AxisFilter& filter = *plan.filter;
+  const int32_t count = static_cast<int32_t>(filter.first.size()), pairs = filter.taps / 2;
+  plan.in_registers = plan.channels == 3;
+  for (int32_t x = 0; x < count && plan.in_registers; x += kPixelGroup) {
+    const int32_t last = std::min(x + kPixelGroup, count) - 1;
+    plan.in_registers = (filter.first[last] - filter.first[x] + filter.taps) * 3 <= kPickedValues;
+  }
+  if (!plan.in_registers) return;
+  const size_t size = static_cast<size_t>((count + kPixelGroup - 1) / kPixelGroup) * pairs * 32;
+  plan.weights.assign(size, 0);
+  plan.positions.assign(size, 0);
+  for (int32_t x = 0; x < count; ++x) {
+    const int32_t group = x / kPixelGroup, slot = x % kPixelGroup;
+    const int32_t position = (filter.first[x] - filter.first[group * kPixelGroup]) * 3;
+    for (int32_t k = 0; k < pairs; ++k) {
+      const int16_t* weight = filter.weights.data() + x * filter.taps + 2 * k;
+      const int64_t at = (int64_t{group} * pairs + k) * 32 + slot * 6;
+      for (int32_t c = 0; c < 3; ++c) {
+        for (int32_t tap = 0; tap < 2; ++tap) {
+          plan.weights[at + 2 * c + tap] = weight[tap];
+          plan.positions[at + 2 * c + tap] = static_cast<int16_t>(position + 3 * (2 * k + tap) + c);
+        }
+      }
+    }
+  }
+}
+
 // One thread's work on one image after the other; its buffers are kept.
 class Resizer {
  public:
@@ -68,7 +97,8 @@ class Resizer {
     triangle_filter(window.width, shape.width, antialias, horizontal_);
     plan_.filter = &horizontal_;
     plan_.channels = shape.channels;
-    kernels.plan_columns(plan_);
+    plan_.in_registers = false;
+    if (kernels.weighs_groups) plan_columns(plan_);
     const int32_t values = window.width * shape.channels;
     const size_t slack = static_cast<size_t>(horizontal_.taps) * shape.channels + kResizeSlack;
     if (row_.size() < values + slack) row_.resize(values + slack);

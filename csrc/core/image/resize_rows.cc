@@ -72,42 +72,11 @@ void weigh_rows(int16_t* __restrict out, const uint8_t* first_row, int64_t strid
 }
 
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
-constexpr int32_t kGroup = 5;      // RGB pixels in a register of sixteen 32-bit sums
-constexpr int32_t kReadable = 64;  // values in the two registers that they are picked out of
-
-void plan_columns(ColumnPlan& plan) {
-  const AxisFilter& filter = *plan.filter;
-  const int32_t count = static_cast<int32_t>(filter.first.size()), pairs = filter.taps / 2;
-  plan.in_registers = plan.channels == 3;
-  for (int32_t x = 0; x < count && plan.in_registers; x += kGroup) {
-    const int32_t last = x + kGroup < count ? x + kGroup - 1 : count - 1;
-    plan.in_registers = (filter.first[last] - filter.first[x] + filter.taps) * 3 <= kReadable;
-  }
-  if (!plan.in_registers) return;
-  const size_t size = static_cast<size_t>((count + kGroup - 1) / kGroup) * pairs * 32;
-  plan.weights.assign(size, 0);
-  plan.positions.assign(size, 0);
-  for (int32_t x = 0; x < count; ++x) {
-    const int32_t group = x / kGroup, slot = x % kGroup;
-    const int32_t position = (filter.first[x] - filter.first[group * kGroup]) * 3;
-    for (int32_t k = 0; k < pairs; ++k) {
-      const int16_t* weight = filter.weights.data() + x * filter.taps + 2 * k;
-      const int64_t at = (int64_t{group} * pairs + k) * 32 + slot * 6;
-      for (int32_t c = 0; c < 3; ++c) {
-        for (int32_t tap = 0; tap < 2; ++tap) {
-          plan.weights[at + 2 * c + tap] = weight[tap];
-          plan.positions[at + 2 * c + tap] = static_cast<int16_t>(position + 3 * (2 * k + tap) + c);
-        }
-      }
-    }
-  }
-}
-
 void weigh_in_registers(uint8_t* __restrict out, const int16_t* row, const ColumnPlan& plan) {
   const AxisFilter& filter = *plan.filter;
   const int32_t count = static_cast<int32_t>(filter.first.size()), pairs = filter.taps / 2;
   const int16_t *weights = plan.weights.data(), *positions = plan.positions.data();
-  for (int32_t x = 0; x < count; x += kGroup) {
+  for (int32_t x = 0; x < count; x += kPixelGroup) {
     const int16_t* from = row + filter.first[x] * 3;
     const __m512i low = _mm512_loadu_si512(from), high = _mm512_loadu_si512(from + 32);
     __m512i sum = _mm512_set1_epi32(kColumnHalf);
@@ -116,15 +85,16 @@ void weigh_in_registers(uint8_t* __restrict out, const int16_t* row, const Colum
       sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pixels, _mm512_loadu_si512(weights)));
     }
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_srli_epi32(sum, kColumnShift));
-    if (x + kGroup < count) {  // the sixteenth byte is the next group's
+    if (x + kPixelGroup < count) {  // the sixteenth byte is the next group's
       _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 3 * x), bytes);
     } else {
       _mm_mask_storeu_epi8(out + 3 * x, static_cast<__mmask16>((1u << (3 * (count - x))) - 1), bytes);
     }
   }
 }
+constexpr bool kWeighsGroups = true;
 #else
-void plan_columns(ColumnPlan& plan) { plan.in_registers = false; }
+constexpr bool kWeighsGroups = false;
 #endif
 
 void weigh_columns(uint8_t* __restrict out, const int16_t* row, const ColumnPlan& plan) {
@@ -175,7 +145,7 @@ void weigh_columns(uint8_t* __restrict out, const int16_t* row, const ColumnPlan
   }
 }
 
-constexpr ResizeKernels kTable = {weigh_rows, plan_columns, weigh_columns};
+constexpr ResizeKernels kTable = {weigh_rows, kWeighsGroups, weigh_columns};
 
 }  // namespace
 

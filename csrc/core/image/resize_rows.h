@@ -15,6 +15,8 @@ inline constexpr int kRowBits = 6;
 inline constexpr int64_t kResizeSlack = 64;
 
 // A horizontal filter laid out for whole registers: five RGB pixels at a time are picked out of 64 neighbouring values.
+inline constexpr int32_t kPixelGroup = 5;     // in a register of sixteen 32-bit sums
+inline constexpr int32_t kPickedValues = 64;  // in the two registers that they are picked out of
 struct ColumnPlan {
   const AxisFilter* filter;
   int32_t channels;
@@ -22,13 +24,15 @@ struct ColumnPlan {
   std::vector<int16_t> weights, positions;  // for each five pixels and each pair of taps, 32 of both
 };
 
+// No function of the standard library's may be called out of line in the file behind it: the linker keeps one copy for
+// all files, and that could be one compiled for instructions that this machine lacks.
 struct ResizeKernels {
   // out[i] = the weighted mean of `rows` rows, `stride` bytes apart, with kRowBits more bits than a pixel.
   void (*weigh_rows)(int16_t* out, const uint8_t* first_row, int64_t stride, const int16_t* weights, int32_t rows,
                      int32_t values);
 
-  // Fills the plan from its filter and channels.
-  void (*plan_columns)(ColumnPlan& plan);
+  // Whether weigh_columns goes by groups of pixels where a plan has them.
+  bool weighs_groups;
 
   // out = the weighted means along a row of weigh_rows' values.
   void (*weigh_columns)(uint8_t* out, const int16_t* row, const ColumnPlan& plan);
