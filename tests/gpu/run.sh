@@ -19,5 +19,8 @@ cmake -S . -B "$build" "${generator[@]}" -DLAMBDA_FAST_TF=OFF -DLAMBDA_FAST_CUDA
   { cat "$build.log"; exit 1; }
 cmake --build "$build" --parallel "$(nproc)" | tail -3
 
-PYTHONPATH=$PWD $python -m pytest -q -p no:cacheprovider tests/gpu tests/core/test_augment.py -rs
-PYTHONPATH=$PWD $python benchmarks/gpu_augment.py
+PYTHONPATH=$PWD:${PYTHONPATH:-} $python -m pytest -q -p no:cacheprovider tests/gpu tests/core/test_augment.py -rs
+PYTHONPATH=$PWD:${PYTHONPATH:-} $python benchmarks/gpu_augment.py
+if [ -n "${LAMBDA_FAST_PHOTOS:-}" ] && $python -c "import nvidia.dali" 2>/dev/null; then
+  PYTHONPATH=$PWD:${PYTHONPATH:-} $python benchmarks/gpu_decode.py
+fi

@@ -12,6 +12,7 @@ from lambda_fast.config import Config, InputterConfig
 from lambda_fast.data.image_list import read
 from lambda_fast.inputter.device_pixels import DevicePixels, Lent
 from lambda_fast.inputter.geometry import geometry
+from lambda_fast.inputter.handover import aligned_empty, to_tensor
 from lambda_fast.inputter.image_classification_csv_inputter import (
     ImageClassificationCsvInputter,
     build,
@@ -135,7 +136,7 @@ def test_memory_is_kept_until_the_device_has_read_it():
 
 
 def test_the_tensor_of_a_batch_tells_when_it_is_let_go():
-    tensor = tf.experimental.dlpack.from_dlpack(np.zeros((2, 3), np.uint8).__dlpack__())
+    tensor = to_tensor(aligned_empty((2, 3)))
     seen = weakref.ref(tensor)
     tf.function(lambda x: x + 1)(tensor)
     assert seen() is tensor
