@@ -78,7 +78,17 @@ for mean, shapes in itertools.product((True, False), LISTS):
                 np.testing.assert_allclose(found, wanted, rtol=rounding, atol=rounding)
             else:
                 np.testing.assert_array_equal(found.view(np.uint16), wanted.view(np.uint16))
-assert core.collective_seconds() > 0
+assert (core.collective_seconds() > 0) == (world.ranks > 1)
+# Sums queued behind one another while the first one has not begun.
+with stream:
+    given = cupy.full(1000, world.rank + 1, np.float32)
+    BUSY((1,), (1,), (np.int64(200_000_000),))
+    for _ in range(4):
+        core.all_reduce_device([(given.data.ptr, given.size, "float32")], False, stream.ptr)
+    assert not stream.done, "the calls waited for the device"
+stream.synchronize()
+total = sum(rank + 1 for rank in range(world.ranks)) * world.ranks**3
+np.testing.assert_array_equal(given.get(), np.full(1000, total, np.float32))
 core.barrier()
 core.mute_collectives(True)
 before = [array.get() for array in arrays]

@@ -54,7 +54,10 @@ class StreamClock {
   void add_what_is_done() {
     while (!running_.empty()) {
       const cudaError_t status = cudaEventQuery(running_.front().end);
-      if (status == cudaErrorNotReady) return;
+      if (status == cudaErrorNotReady) {
+        (void)cudaGetLastError();  // or the next launch on this thread would be taken for a failed one
+        return;
+      }
       check_cuda(status, "stream_clock", "the work before an event");
       float milliseconds = 0.0f;
       check_cuda(cudaEventElapsedTime(&milliseconds, running_.front().begin, running_.front().end), "stream_clock",
