@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -15,13 +16,28 @@ import pytest
 
 from benchmarks import summary
 from benchmarks.commit import commit
-from benchmarks.interleave import PACES, Pace, Samples, System, interleave, mode
+from benchmarks.interleave import PACES, Pace, Samples, System, interleave, is_quick, mode
+from benchmarks.quick import Budget, place
 from benchmarks.quiet import Watch
 from lambda_fast.benchmark_report.record import RATES, Record
 
 Measure = Callable[[Mapping[str, Callable[[], System]]], dict[str, Samples | str]]
 COMMIT = commit()  # of the code that is about to be imported
 RESULTS = pytest.StashKey[list[Record]]()
+EXIT_STATUS = pytest.StashKey[int]()
+BUDGET = Budget(time.monotonic())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In quick mode, what a user looks for first comes first."""
+    if is_quick():
+        items.sort(key=lambda item: place(item.path.stem))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """In quick mode, leaves out what does not fit into its time."""
+    if is_quick() and (reason := BUDGET.left_out(item.path.stem)):
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +131,17 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if records:
         terminalreporter.write_sep("=", "lambda_fast and its peers")
         terminalreporter.write(summary.text(records))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the process once all is written: tf.data's iterators would take a minute."""
+    if config.stash.get(RESULTS, []):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[EXIT_STATUS])
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Notes what the process ends with."""
+    session.config.stash[EXIT_STATUS] = int(exitstatus)

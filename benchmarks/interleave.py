@@ -112,12 +112,17 @@ def interleave(systems: Sequence[System], pace: Pace) -> list[Samples]:
     """
     plans = [_plan(system, pace.seconds) for system in systems]
     seconds: list[list[float]] = [[] for _ in systems]
-    for _ in range(pace.rounds):
-        for system, (settle, steps), found in zip(systems, plans, seconds, strict=True):
-            gc.collect()
-            time.sleep(QUIET_SECONDS)
-            _block(system, settle)
-            found.append(_block(system, steps))
+    gc.collect()
+    gc.freeze()  # networks and programs are millions of objects, which a collection would visit
+    try:
+        for _ in range(pace.rounds):
+            for system, (settle, steps), found in zip(systems, plans, seconds, strict=True):
+                gc.collect()
+                time.sleep(QUIET_SECONDS)
+                _block(system, settle)
+                found.append(_block(system, steps))
+    finally:
+        gc.unfreeze()
     return [
         Samples(system, steps, tuple(found))
         for system, (_, steps), found in zip(systems, plans, seconds, strict=True)

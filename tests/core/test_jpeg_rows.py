@@ -65,7 +65,7 @@ UNTOUCHED = {
 
 @pytest.fixture(scope="module")
 def decoder():
-    return Decoder(threads=2, batch_size=256)
+    return Decoder(threads=2, batch_size=1100)
 
 
 def skip(contents, ys, index=None, ids=None, threads=2):
@@ -145,6 +145,22 @@ def test_a_file_that_changed_is_walked_over_anew(decoder, other):
     index = native.core().RowIndex(1, INDEX_BYTES)
     check_pixels(decoder, CUT["4:4:4"], index)
     check_pixels(decoder, CUT[other], index)
+
+
+@pytest.mark.parametrize("other", ["brighter", "lower"])
+def test_a_file_of_equal_length_is_told_from_the_one_before(decoder, other):
+    index = native.core().RowIndex(1, INDEX_BYTES)
+    if other == "brighter":  # its first code alone is another one
+        before, after = (grey(np.full((160, 64, 3), value, np.uint8)) for value in (200, 210))
+    else:  # as many rows as to change how far apart those are that an index keeps
+        before = bytearray(grey(photo(0, 1040, 16)))
+        at = before.index(b"\xff\xc0") + 5
+        assert int.from_bytes(before[at : at + 2], "big") == 1040
+        after = before.copy()
+        after[at : at + 2] = (1032).to_bytes(2, "big")
+    assert len(before) == len(after)
+    for content in (before, after, before):
+        check_pixels(decoder, bytes(content), index)
 
 
 def test_damage_above_the_window_leaves_pixels_as_the_decoder_finds_them(decoder):

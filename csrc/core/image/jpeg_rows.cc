@@ -10,6 +10,7 @@
 namespace lambda_fast {
 namespace {
 
+constexpr int64_t kMostValues = int64_t{1} << 29;
 constexpr int kMostComponents = 3, kMostBlocks = 10;  // blocks of one MCU, by T.81
 
 struct Component {
@@ -250,6 +251,7 @@ inline __attribute__((always_inline)) bool walk_block(Bits& bits, const HuffmanT
     const auto found = static_cast<int32_t>(bits.next32() >> (32 - size));
     bits.skip(size);
     *value += found < 1 << (size - 1) ? found + 1 - (1 << size) : found;
+    if (*value != static_cast<int16_t>(*value)) return false;  // no image's
   }
   int place = 1;
   // A run is taken if all that it holds belongs to the block: up to the last coefficient, or an end before it.
@@ -292,6 +294,7 @@ bool find_row(const uint8_t* bytes, int64_t count, const Header& header, int32_t
   *start = {header.end};
   if (index != nullptr) index->find(file, row, stride, bytes, count, start);
   if (start->row == row) return true;
+  Prefix prefix(bytes, count);
   for (int i = 0; i < header.components; ++i) header.component[i].ac->build_runs();
   Bits bits(bytes + header.end, bytes + start->byte, start->gone, bytes + count);
   while (start->row < row) {
@@ -299,7 +302,8 @@ bool find_row(const uint8_t* bytes, int64_t count, const Header& header, int32_t
     if (!walk_rows(bits, header, next - start->row, start->values)) return false;
     start->row = next;
     start->byte = bits.position(&start->gone) - bytes;
-    if (index != nullptr && next % stride == 0) index->keep(file, stride, *start, bytes, count);
+    if (start->byte >= count) return false;
+    if (index != nullptr && next % stride == 0) index->keep(file, stride, *start, prefix);
   }
   return true;
 }
@@ -428,15 +432,18 @@ bool write_empty_row(const Header& header, const int32_t* values, int gone, Writ
 SkippedRows skip_jpeg_rows(uint8_t* bytes, int64_t count, int32_t y, RowIndex* index, int64_t file) {
   Header header;
   if (y < 24 || !read_header(bytes, count, header)) return {};  // below three rows there is nothing to gain
+  // libjpeg's wrapper in DALI refuses larger ones: whether an image is good must not depend on its window.
+  if (int64_t{header.height} * header.width * header.components >= kMostValues) return {};
   const int32_t cut = std::min(y, header.height - 1) / header.mcu_height - (header.shares_rows ? 1 : 0);
   if (cut < 2) return {};
   RowStart start;
-  if (!find_row(bytes, count, header, cut, index, file, &start) || start.byte >= count) return {};
+  if (!find_row(bytes, count, header, cut, index, file, &start)) return {};
   uint8_t* rest = bytes + start.byte;
   Writer writer;
   if (!write_empty_row(header, start.values, start.gone, writer)) return {};
   const std::vector<uint8_t>& row = writer.finish(*rest);
   if (start.gone != 0) rest += *rest == 0xFF ? 2 : 1;  // that byte is the row's last one now
+  if (rest > bytes + count) return {};
   const int64_t begin = (rest - bytes) - static_cast<int64_t>(row.size()) - header.end;
   if (begin < 0) return {};
   std::copy(row.begin(), row.end(), rest - row.size());

@@ -15,6 +15,20 @@ struct RowStart {
   int32_t row = 0;
 };
 
+// What the first bytes of a file are, told by a number: where a row begins and what it counts from depends on them all.
+class Prefix {
+ public:
+  Prefix(const uint8_t* bytes, int64_t count) : bytes_(bytes), count_(count), state_(static_cast<uint64_t>(count)) {}
+
+  // Of the bytes before `byte` and the eight from there on, which is no less than at the call before.
+  uint32_t upto(int64_t byte);
+
+ private:
+  const uint8_t* bytes_;
+  int64_t count_, mixed_ = 0;
+  uint64_t state_;
+};
+
 // A few rows of each file, evenly apart, in memory that does not grow with the number of files. Threads may share it.
 class RowIndex {
  public:
@@ -29,8 +43,8 @@ class RowIndex {
   // The last kept row at or before `row`. False where there is none, or where the file is another one by now.
   bool find(int64_t file, int32_t row, int32_t stride, const uint8_t* bytes, int64_t count, RowStart* start);
 
-  // Keeps a row that is a multiple of the stride.
-  void keep(int64_t file, int32_t stride, const RowStart& start, const uint8_t* bytes, int64_t count);
+  // Keeps a row that is a multiple of the stride, of a file with this prefix.
+  void keep(int64_t file, int32_t stride, const RowStart& start, Prefix& prefix);
 
  private:
   struct Kept {
@@ -41,8 +55,8 @@ class RowIndex {
   };
 
   int64_t files_;
-  int32_t kept_;  // rows of a file
-  std::vector<Kept> starts_;
+  int32_t kept_;              // rows of a file
+  std::vector<Kept> starts_;  // empty until a row is kept: many an inputter never cuts
   std::mutex mutex_;
 };
 
