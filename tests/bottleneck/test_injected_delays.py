@@ -67,9 +67,9 @@ def late(function, delay=DELAY):
     return delayed
 
 
-def has_its_size(seconds, early=0.05):
+def has_its_size(seconds, early=0.05, delay=DELAY):
     """The delay itself and what a machine with other work adds to it, or takes by noticing late."""
-    return (1 - early) * DELAY <= seconds <= 1.6 * DELAY
+    return (1 - early) * delay <= seconds <= 1.6 * delay
 
 
 def one_at_a_time(function):
@@ -150,13 +150,14 @@ def test_slow_sums_over_ranks(tmp_path):
     library = Path(mpi_library())
     header = next(library.parents[1].rglob("mpi_abi.h")).parent
     slow = tmp_path / "libslow_mpi.so"
-    build = ["g++", "-shared", "-fPIC", f"-DDELAY={round(DELAY * 1e6)}", f"-I{header}"]
+    delay = DELAY / 2  # so that even a slow machine measures what steps take without it
+    build = ["g++", "-shared", "-fPIC", f"-DDELAY={round(delay * 1e6)}", f"-I{header}"]
     link = [library, f"-Wl,-rpath,{library.parent}", "-o", slow]
     subprocess.run([*build, HERE / "slow_mpi.cc", *link], check=True)
     found = summary(tmp_path / "run", LAMBDA_FAST_MPI_LIBRARY=str(slow))
     assert found["bound"] == "collective"
-    assert has_its_size(found["stages"]["collective"])
-    assert found["late_seconds"] < 0.3 * DELAY
+    assert has_its_size(found["stages"]["collective"], delay=delay)
+    assert found["late_seconds"] < delay
     assert found["ceilings"]["without_collective"] > 2 * found["ceilings"]["steps_alone"]
     assert any("runner.wire=bfloat16" in change for change in found["changes"])
 
