@@ -4,8 +4,9 @@
 
 Both decode a random window of each file on the device, resize it to 224 x 224, mirror and
 normalise it to float32. Ours takes the windows and the mirror from the sample's dice, and runs as
-the inputter runs it: two batches at work at once. DALI's prefetches two. The host's way (the same
-windows by the CPU, and the copy) is timed too. Interleaved, medians.
+the inputter runs it: two batches at work at once; the windows of one epoch come again and again.
+DALI's prefetches two. The host's way (the same windows by the CPU, and the copy) is timed too.
+Interleaved, medians.
 """
 
 import json

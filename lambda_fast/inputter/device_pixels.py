@@ -7,11 +7,8 @@ GPU's JPEG decoder and DALI's resize round in other places than our own.
 from __future__ import annotations
 
 import contextlib
-import threading
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +17,7 @@ from lambda_fast.inputter.batches import Faults
 from lambda_fast.inputter.device_decoder import DeviceDecoder
 from lambda_fast.inputter.encoded_files import BadImage, Reading
 from lambda_fast.inputter.geometry import Geometry
+from lambda_fast.inputter.lent import Lent
 from lambda_fast.inputter.pixels import DecodedPixels
 
 
@@ -136,35 +134,6 @@ class DevicePixels:
     def close(self) -> None:
         """Stops reading."""
         self._host.close()
-
-
-class Lent:
-    """Memory of DALI's that TensorFlow reads, kept until the device has read it.
-
-    TensorFlow lets a tensor go once the program that reads it is queued. That is right for its own
-    memory, whose next owner works on the same stream; DALI's next owner has another one.
-
-    Args:
-        wait: waits until the device has done all that was queued.
-        most: tensors let go that are kept without waiting.
-    """
-
-    def __init__(self, wait: Callable[[], None], most: int = 4) -> None:
-        self._wait = wait
-        self._most = most
-        self._lock = threading.Lock()
-        self._kept: list[tuple[weakref.ref[Any], Any]] = []
-
-    def keep(self, tensor: Any, memory: Any) -> None:
-        """Keeps the memory of a tensor that nobody has read yet."""
-        with self._lock:
-            self._kept.append((weakref.ref(tensor), memory))
-            let_go = [kept for kept in self._kept if kept[0]() is None]
-            if len(let_go) <= self._most:
-                return
-            self._kept = [kept for kept in self._kept if all(kept is not one for one in let_go)]
-        self._wait()
-        del let_go
 
 
 def gpu() -> int | None:

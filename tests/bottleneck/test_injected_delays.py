@@ -67,9 +67,9 @@ def late(function, delay=DELAY):
     return delayed
 
 
-def has_its_size(seconds, early=0.05, delay=DELAY):
-    """The delay itself and what a machine with other work adds to it, or takes by noticing late."""
-    return (1 - early) * delay <= seconds <= 1.6 * delay
+def has_its_size(seconds, delay=DELAY):
+    """The delay itself and what a machine with other work adds to it; never less."""
+    return 0.95 * delay <= seconds <= 1.6 * delay
 
 
 def one_at_a_time(function):
@@ -91,7 +91,7 @@ def test_a_slow_decoder(run_with, monkeypatch):
     assert 0.75 * DELAY < found["step_seconds"] < 1.6 * DELAY
     assert found["stages"]["input wait"] > 0.5 * DELAY
     assert found["ceilings"]["steps_alone"] > 2 * found["images_per_second"]
-    assert has_its_size(8 / found["ceilings"]["input_alone"], early=0.2)
+    assert found["ceilings"]["input_alone"] == pytest.approx(8 / DELAY, rel=0.3)
     assert any("inputter.cache=memory" in change for change in found["changes"])
 
 
@@ -156,8 +156,8 @@ def test_slow_sums_over_ranks(tmp_path):
     subprocess.run([*build, HERE / "slow_mpi.cc", *link], check=True)
     found = summary(tmp_path / "run", LAMBDA_FAST_MPI_LIBRARY=str(slow))
     assert found["bound"] == "collective"
-    assert has_its_size(found["stages"]["collective"], delay=delay)
-    assert found["late_seconds"] < delay
+    assert has_its_size(found["stages"]["collective"], delay)
+    assert found["late_seconds"] < 0.3 * DELAY
     assert found["ceilings"]["without_collective"] > 2 * found["ceilings"]["steps_alone"]
     assert any("runner.wire=bfloat16" in change for change in found["changes"])
 

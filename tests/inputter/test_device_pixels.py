@@ -10,13 +10,14 @@ import tensorflow as tf
 from lambda_fast.augmenter.spec import AugmentSpec
 from lambda_fast.config import Config, InputterConfig
 from lambda_fast.data.image_list import read
-from lambda_fast.inputter.device_pixels import DevicePixels, Lent
+from lambda_fast.inputter.device_pixels import DevicePixels
 from lambda_fast.inputter.geometry import geometry
 from lambda_fast.inputter.handover import aligned_empty, to_tensor
 from lambda_fast.inputter.image_classification_csv_inputter import (
     ImageClassificationCsvInputter,
     build,
 )
+from lambda_fast.inputter.lent import Lent
 from lambda_fast.inputter.order import Order
 from lambda_fast.inputter.quarantine import Quarantine
 from tests.image_files import encoded, photo, photo_set, write_csv
