@@ -15,6 +15,8 @@
 #include "core/nn/dot_products.h"
 #include "core/nn/kernel_gradient_bf16.h"
 #include "core/nn/narrow_convolution_bf16.h"
+#include "core/nn/tile_convolution_bf16.h"
+#include "core/nn/tile_kernel_gradient_bf16.h"
 
 namespace lambda_fast {
 namespace {
@@ -95,29 +97,43 @@ void test_convolution(const ConvolutionShape& s, const std::string& name) {
     dx[i] += static_cast<double>(as_float(dy[o])) * kernel[k];
   });
 
-  if (has_kernel_gradient_bf16(s)) {
+  const auto sums_to = [&](auto* add, const char* what) {
     std::unique_ptr<float[]> found(new float[static_cast<size_t>(kernels)]());
-    add_kernel_gradient_bf16(found.get(), x.get(), dy.get(), s);
+    add(found.get(), x.get(), dy.get(), s);
     double worst = 0;
     for (int64_t i = 0; i < kernels; ++i) worst = std::max(worst, std::abs(found[i] - dkernel[i]));
     check(worst < 1e-4 * std::sqrt(static_cast<double>(outputs)),
-          name + ": kernel gradient off by " + std::to_string(worst));
-  }
-  const auto holds = [&](const ConvolutionShape& shape, const uint16_t* from, auto* pack,
-                         const std::vector<double>& expected, const char* what) {
-    if (!has_narrow_convolution_bf16(shape)) return;
-    std::unique_ptr<uint32_t[]> packed(new uint32_t[static_cast<size_t>(packed_kernel_bytes(s) / 4)]);
-    pack(packed.get(), kernel.get(), s);
-    std::unique_ptr<uint16_t[]> found(new uint16_t[expected.size()]);
-    narrow_convolution_bf16(found.get(), from, packed.get(), shape);
+          name + ": " + what + " off by " + std::to_string(worst));
+  };
+  if (has_kernel_gradient_bf16(s)) sums_to(add_kernel_gradient_bf16, "kernel gradient");
+  if (has_tile_kernel_gradient_bf16(s)) sums_to(add_tile_kernel_gradient_bf16, "kernel gradient by tiles");
+
+  const auto is_close = [&](const uint16_t* found, const std::vector<double>& expected, const std::string& what) {
     double worst = 0;
     for (size_t i = 0; i < expected.size(); ++i) {
       worst = std::max(worst, std::abs(as_float(found[i]) - expected[i]) / (1.0 + std::abs(expected[i])));
     }
     check(worst < 1.0 / 200, name + ": " + what + " off by " + std::to_string(worst));
   };
-  holds(s, x.get(), pack_kernel, y, "output");
-  holds(turned(s), dy.get(), pack_turned_kernel, dx, "input gradient");
+  const auto holds = [&](const ConvolutionShape& shape, const uint16_t* from, auto* pack, auto* pack_for_tiles,
+                         const std::vector<double>& expected, const std::string& what) {
+    std::unique_ptr<uint16_t[]> found(new uint16_t[expected.size()]);
+    if (has_narrow_convolution_bf16(shape)) {
+      std::unique_ptr<uint32_t[]> packed(new uint32_t[static_cast<size_t>(packed_kernel_bytes(s) / 4)]);
+      pack(packed.get(), kernel.get(), s);
+      narrow_convolution_bf16(found.get(), from, packed.get(), shape);
+      is_close(found.get(), expected, what);
+    }
+    if (has_tile_convolution_bf16(shape)) {
+      std::unique_ptr<uint16_t[]> packed(new uint16_t[static_cast<size_t>(tile_kernel_bytes(shape) / 2)]);
+      pack_for_tiles(packed.get(), kernel.get(), s);
+      tile_convolution_bf16(found.get(), from, packed.get(), shape);
+      is_close(found.get(), expected, what + " by tiles");
+    }
+  };
+  holds(s, x.get(), pack_kernel, pack_tile_kernel_bf16, y, "output");
+  if (s.stride[0] != 1 || s.stride[1] != 1) return;
+  holds(turned(s), dy.get(), pack_turned_kernel, pack_turned_tile_kernel_bf16, dx, "input gradient");
 }
 
 template <class Value>
@@ -197,7 +213,12 @@ int main() {
                                         ConvolutionShape{2, 2, 3, 8, 3, 3, 32, {1, 1}, 5, 5, 6, 7},
                                         ConvolutionShape{3, 11, 13, 16, 3, 3, 16, {3, 2}, 0, 1, 2, 1},
                                         ConvolutionShape{3, 11, 13, 8, 3, 3, 48, {1, 3}, 2, 1, 0, 1},
-                                        ConvolutionShape{1, 7, 1, 8, 3, 3, 16, {1, 1}, 1, 1, 1, 1}}) {
+                                        ConvolutionShape{1, 7, 1, 8, 3, 3, 16, {1, 1}, 1, 1, 1, 1},
+                                        ConvolutionShape{7, 8, 8, 64, 3, 3, 64, {1, 1}, 1, 1, 1, 1},
+                                        ConvolutionShape{3, 33, 20, 32, 3, 3, 32, {1, 1}, 1, 1, 1, 1},
+                                        ConvolutionShape{2, 12, 10, 16, 5, 5, 32, {1, 1}, 2, 2, 2, 2},
+                                        ConvolutionShape{2, 6, 21, 6, 1, 1, 48, {1, 1}, 0, 0, 0, 0},
+                                        ConvolutionShape{2, 9, 9, 16, 1, 3, 16, {1, 1}, 0, 0, 1, 1}}) {
     lambda_fast::test_convolution(shape,
                                   "convolution of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
   }

@@ -16,6 +16,8 @@
 #include "core/nn/narrow_convolution_bf16.h"
 #include "core/nn/onednn.h"
 #include "core/nn/scratch.h"
+#include "core/nn/tile_convolution_bf16.h"
+#include "core/nn/tile_kernel_gradient_bf16.h"
 
 namespace lambda_fast {
 namespace {
@@ -169,18 +171,24 @@ const Plan& plan_for(Direction direction, FloatType type, ConvolutionShape shape
   }
 }
 
-// Whether bfloat16 runs on AMX.
-bool has_matrix_tiles() {
+// Whether oneDNN runs bfloat16 on AMX. ONEDNN_MAX_CPU_ISA can forbid it that, and us.
+bool uses_matrix_tiles() {
   const auto isa = dnnl::get_effective_cpu_isa();
   return isa == dnnl::cpu_isa::avx512_core_amx || isa == dnnl::cpu_isa::avx512_core_amx_fp16;
 }
 
-// Whether our own bfloat16 kernels may take a shape: where oneDNN itself would use AVX512-BF16, but not AMX, which is
-// faster than they are.
+// Which of our own kernels may take a shape: those of the instructions that oneDNN itself would use.
 bool prefers_dot_products(FloatType type) {
-  static const bool prefers = has_fast_bfloat16() && !has_matrix_tiles();
+  static const bool prefers = has_fast_bfloat16() && !uses_matrix_tiles();
   return type == FloatType::kBFloat16 && prefers;
 }
+
+bool prefers_tiles(FloatType type) {
+  static const bool prefers = uses_matrix_tiles();
+  return type == FloatType::kBFloat16 && prefers;
+}
+
+bool is_unstrided(const ConvolutionShape& shape) { return shape.stride[0] == 1 && shape.stride[1] == 1; }
 
 // Images of each piece; the last piece may hold fewer.
 int64_t images_per_piece(const ConvolutionShape& shape) {
@@ -209,6 +217,17 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
       images.count = end - begin;
       narrow_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
                               packed, images);
+    });
+    return;
+  }
+  if (prefers_tiles(type) && is_unstrided(shape) && has_tile_convolution_bf16(narrow)) {
+    auto* packed = static_cast<uint16_t*>(scratch(ScratchSlot::kKernel, tile_kernel_bytes(narrow)));
+    (forward ? pack_tile_kernel_bf16 : pack_turned_tile_kernel_bf16)(packed, kernel, shape);
+    parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
+      ConvolutionShape images = narrow;
+      images.count = end - begin;
+      tile_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
+                            packed, images);
     });
     return;
   }
@@ -269,19 +288,22 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   const int64_t parts = (shape.count + piece - 1) / piece;
   const int64_t rest = shape.count - (parts - 1) * piece;
   const bool by_pairs = prefers_dot_products(type) && has_kernel_gradient_bf16(shape);
-  const Plan* whole = by_pairs ? nullptr : &plan_for(Direction::kKernel, type, shape, piece);
-  const Plan* last = by_pairs ? nullptr : &plan_for(Direction::kKernel, type, shape, rest);
+  const bool by_tiles = prefers_tiles(type) && has_tile_kernel_gradient_bf16(shape);
+  const bool by_onednn = !by_pairs && !by_tiles;
+  const Plan* whole = by_onednn ? &plan_for(Direction::kKernel, type, shape, piece) : nullptr;
+  const Plan* last = by_onednn ? &plan_for(Direction::kKernel, type, shape, rest) : nullptr;
   // Summed in HWIO: the last part's layout may be another one.
   float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
   parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       float* sum = parts == 1 ? kernel_gradient : sums + part * elements;
-      if (by_pairs) {
+      if (!by_onednn) {
         ConvolutionShape images = shape;
         images.count = part + 1 < parts ? piece : rest;
         std::memset(sum, 0, elements * sizeof(float));
-        add_kernel_gradient_bf16(sum, halves(input) + part * piece * input_bytes(shape, type) / 2,
-                                 halves(output_gradient) + part * piece * output_bytes(shape, type) / 2, images);
+        (by_tiles ? add_tile_kernel_gradient_bf16 : add_kernel_gradient_bf16)(
+            sum, halves(input) + part * piece * input_bytes(shape, type) / 2,
+            halves(output_gradient) + part * piece * output_bytes(shape, type) / 2, images);
         continue;
       }
       const Plan& plan = part + 1 < parts ? *whole : *last;
@@ -311,7 +333,7 @@ std::string convolution_library() {
 }
 
 bool has_fast_bfloat16() {
-  return has_matrix_tiles() || dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16 ||
+  return uses_matrix_tiles() || dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16 ||
          dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_fp16;
 }
 

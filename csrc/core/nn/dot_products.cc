@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/isa.h"
+#include "core/nn/matrix_tiles.h"
 
 namespace lambda_fast {
 namespace {
@@ -15,6 +16,12 @@ constexpr int64_t kMostGradientChannels = 64 * 128;
 // Beyond, oneDNN's forward kernels reach the machine's peak.
 constexpr int64_t kMostNarrowChannels = 32;
 constexpr int64_t kLeastNarrowWidth = 8;
+
+// Beyond, oneDNN's kernels for tiles are as fast or faster: of a band, few rows fit into the first cache.
+constexpr int64_t kMostTileChannels = 64;
+constexpr int64_t kMostTileRowBytes = 3 << 10;
+// Measured up to here, where a kernel's gradient takes half to nine tenths of oneDNN's time.
+constexpr int64_t kMostTileGradientChannels = 512;
 
 bool has_instructions() {
 #if defined(__x86_64__)
@@ -41,6 +48,20 @@ bool has_narrow_convolution_bf16(const ConvolutionShape& shape) {
   return has_instructions() && is_three_by_three(shape) && shape.stride[0] == 1 && shape.stride[1] == 1 &&
          shape.pad_left <= 1 && shape.pad_right <= 1 && suits(shape.in_channels) && suits(shape.out_channels) &&
          shape.out_width() >= kLeastNarrowWidth;
+}
+
+bool has_tile_convolution_bf16(const ConvolutionShape& shape) {
+  const bool is_padded = shape.pad_top >= 0 && shape.pad_bottom >= 0 && shape.pad_left >= 0 && shape.pad_right >= 0;
+  const int64_t row_bytes = 2 * (shape.width + shape.pad_left + shape.pad_right) * shape.in_channels;
+  return has_matrix_tiles() && is_padded && shape.stride[0] == 1 && shape.stride[1] == 1 &&
+         shape.in_channels % 2 == 0 && shape.out_channels % 16 == 0 && shape.in_channels <= kMostTileChannels &&
+         shape.out_channels <= kMostTileChannels && row_bytes <= kMostTileRowBytes;
+}
+
+bool has_tile_kernel_gradient_bf16(const ConvolutionShape& shape) {
+  return has_matrix_tiles() && is_three_by_three(shape) && shape.stride[0] == 1 && shape.stride[1] == 1 &&
+         shape.in_channels % 16 == 0 && shape.out_channels % 16 == 0 &&
+         shape.in_channels <= kMostTileGradientChannels && shape.out_channels <= kMostTileGradientChannels;
 }
 
 ConvolutionShape turned(const ConvolutionShape& shape) {

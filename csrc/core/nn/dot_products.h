@@ -1,4 +1,4 @@
-// Which shapes our own bfloat16 kernels take, and whether this CPU has their instructions (AVX512-BF16).
+// Which shapes our own bfloat16 kernels take, and whether this CPU has their instructions (AVX512-BF16, or AMX).
 //
 // Apart from the kernels, whose files are compiled for those instructions and must not be entered without them.
 #pragma once
@@ -15,6 +15,12 @@ bool has_kernel_gradient_bf16(const ConvolutionShape& shape);
 
 // narrow_convolution_bf16.h: 3 x 3 kernels, stride 1, 16 or 32 channels, rows of at least 8 pixels.
 bool has_narrow_convolution_bf16(const ConvolutionShape& shape);
+
+// tile_convolution_bf16.h: stride 1, output channels a multiple of 16, an even number of input channels, few of both.
+bool has_tile_convolution_bf16(const ConvolutionShape& shape);
+
+// tile_kernel_gradient_bf16.h: 3 x 3 kernels, stride 1, channels multiples of 16.
+bool has_tile_kernel_gradient_bf16(const ConvolutionShape& shape);
 
 // The convolution that takes output gradients of `shape`, with stride 1, back to its input.
 ConvolutionShape turned(const ConvolutionShape& shape);

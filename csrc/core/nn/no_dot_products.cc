@@ -2,6 +2,8 @@
 #include "core/base/error.h"
 #include "core/nn/kernel_gradient_bf16.h"
 #include "core/nn/narrow_convolution_bf16.h"
+#include "core/nn/tile_convolution_bf16.h"
+#include "core/nn/tile_kernel_gradient_bf16.h"
 
 namespace lambda_fast {
 namespace {
@@ -15,5 +17,10 @@ int64_t packed_kernel_bytes(const ConvolutionShape&) { refuse(); }
 void pack_kernel(uint32_t*, const float*, const ConvolutionShape&) { refuse(); }
 void pack_turned_kernel(uint32_t*, const float*, const ConvolutionShape&) { refuse(); }
 void narrow_convolution_bf16(uint16_t*, const uint16_t*, const uint32_t*, const ConvolutionShape&) { refuse(); }
+void add_tile_kernel_gradient_bf16(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&) { refuse(); }
+int64_t tile_kernel_bytes(const ConvolutionShape&) { refuse(); }
+void pack_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShape&) { refuse(); }
+void pack_turned_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShape&) { refuse(); }
+void tile_convolution_bf16(uint16_t*, const uint16_t*, const uint16_t*, const ConvolutionShape&) { refuse(); }
 
 }  // namespace lambda_fast

@@ -1,0 +1,17 @@
+// The gradient of a convolution's kernel in bfloat16 on AMX's matrix tiles, for layers of few channels.
+//
+// oneDNN's own spends most of its time on changes of layout there; see tile_kernel_gradient_bf16.cc.
+#pragma once
+
+#include <cstdint>
+
+#include "core/nn/convolution.h"
+
+namespace lambda_fast {
+
+// For shapes that has_tile_kernel_gradient_bf16 (dot_products.h) takes: adds to gradient[3, 3, in_channels,
+// out_channels] what shape.count images contribute. One thread.
+void add_tile_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
+                                   const ConvolutionShape& shape);
+
+}  // namespace lambda_fast
