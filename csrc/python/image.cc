@@ -13,7 +13,7 @@
 
 #include "core/base/error.h"
 #include "core/base/thread_pool.h"
-#include "core/image/jpeg_rows.h"
+#include "core/image/jpeg_window.h"
 #include "core/image/resize.h"
 #include "core/image/structure.h"
 #include "python/module.h"
@@ -86,33 +86,42 @@ py::tuple inspect(const Bytes& file) {
   return py::make_tuple(image.fault, image.height, image.width);
 }
 
-py::array_t<int64_t> skip_rows(const std::vector<Bytes>& files, const py::array_t<int32_t>& ys, int threads,
-                               RowIndex* index, const py::array_t<int64_t>& ids) {
+py::array_t<int64_t> cut_jpegs(const std::vector<Bytes>& files, const Windows& windows, int threads, PlaceIndex* index,
+                               const py::array_t<int64_t>& ids) {
   const auto count = static_cast<py::ssize_t>(files.size());
-  require(ys.ndim() == 1 && ys.shape(0) == count && ids.ndim() == 1 && ids.shape(0) == count && threads >= 1,
-          "skip_jpeg_rows", "expected n files, y int32[n], ids int64[n] and at least 1 thread");
+  require(windows.ndim() == 2 && windows.shape(0) == count && windows.shape(1) == 4 && ids.ndim() == 1 &&
+              ids.shape(0) == count && threads >= 1,
+          "cut_jpegs", "expected n files, windows int32[n, 4], ids int64[n] and at least 1 thread");
   struct Piece {
     uint8_t* bytes;
     int64_t count;
-    int32_t y;
+    Window window;
     int64_t id;
   };
   std::vector<Piece> pieces;
   for (py::ssize_t i = 0; i < count; ++i) {
     Bytes file = files[i];
-    pieces.push_back({file.mutable_data(), file.size(), ys.at(i), ids.at(i)});
-    require(index == nullptr || (ids.at(i) >= 0 && ids.at(i) < index->files()), "skip_jpeg_rows", "expected ids below ",
+    pieces.push_back({file.mutable_data(),
+                      file.size(),
+                      {windows.at(i, 0), windows.at(i, 1), windows.at(i, 2), windows.at(i, 3)},
+                      ids.at(i)});
+    const Window& window = pieces.back().window;
+    require(window.y >= 0 && window.x >= 0 && window.height >= 1 && window.width >= 1, "cut_jpegs",
+            "expected windows of a pixel and more at y and x of at least 0; found y ", window.y, ", x ", window.x,
+            ", height ", window.height, ", width ", window.width);
+    require(index == nullptr || (ids.at(i) >= 0 && ids.at(i) < index->files()), "cut_jpegs", "expected ids below ",
             index == nullptr ? 0 : index->files(), "; found ", ids.at(i));
   }
-  py::array_t<int64_t> result({count, py::ssize_t{2}});
+  py::array_t<int64_t> result({count, py::ssize_t{3}});
   int64_t* const out = result.mutable_data();
   const py::gil_scoped_release release;
   ThreadPool pool(threads);
   parallel_for({&pool, nullptr}, count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const SkippedRows skipped = skip_jpeg_rows(pieces[i].bytes, pieces[i].count, pieces[i].y, index, pieces[i].id);
-      out[2 * i] = skipped.begin;
-      out[2 * i + 1] = skipped.rows;
+      const CutJpeg cut = cut_jpeg(pieces[i].bytes, pieces[i].count, pieces[i].window, index, pieces[i].id);
+      out[3 * i] = cut.begin;
+      out[3 * i + 1] = cut.rows;
+      out[3 * i + 2] = cut.columns;
     }
   });
   return result;
@@ -154,14 +163,15 @@ void add_image(py::module_& module) {
       "read_images", read_images, py::arg("paths"),
       "Reads files one after the other: of each, (uint8[n], height, width) as in inspect_encoded_image, or as str what "
       "is wrong with it.");
-  py::class_<RowIndex>(
-      module, "RowIndex",
-      "Where rows begin in JPEGs that were walked over before, in at most so many bytes for all files.")
+  py::class_<PlaceIndex>(
+      module, "PlaceIndex",
+      "Where MCUs begin in JPEGs that were walked over before, in at most so many bytes for all files.")
       .def(py::init<int64_t, int64_t>(), py::arg("files"), py::arg("most_bytes"));
-  module.def("skip_jpeg_rows", skip_rows, py::arg("files"), py::arg("ys"), py::arg("threads"), py::arg("index"),
+  module.def("cut_jpegs", cut_jpegs, py::arg("files"), py::arg("windows"), py::arg("threads"), py::arg("index"),
              py::arg("ids"),
-             "Leaves out of n files (uint8[n]), which are written over in part, the rows above y int32[n]. Of each, as "
-             "int64[n, 2]: the byte at which a shorter JPEG begins, and how many rows of pixels that one lacks.");
+             "Leaves out of n files (uint8[n]), which are written over in part, what lies above and beside windows "
+             "int32[n, 4] (y, x, height, width). Of each, as int64[n, 3]: the byte at which a shorter JPEG begins, and "
+             "how many rows and columns of pixels that one lacks at its top and left.");
   module.def("resize", resize, py::arg("output").noconvert(), py::arg("images"), py::arg("windows"),
              py::arg("antialias"), py::arg("threads"),
              "Resizes windows int32[n, 4] (y, x, height, width) of n images into output uint8[n, h, w, channels].");

@@ -13,7 +13,7 @@ import numpy as np
 from lambda_fast import native
 
 READERS = 16  # enough to hide the latency of network storage; they sleep while it works
-_INDEX_BYTES = 32 << 20  # at most: all rows of up to 25,000 photographs, some rows of more
+_INDEX_BYTES = 64 << 20  # at most: for up to 40,000 photographs, places in every row
 _TOGETHER = 8  # files a task: handing over a task costs as much as reading a cached file
 
 
@@ -72,10 +72,10 @@ class FileReader:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class RowSkipper:
-    """Makes shorter JPEGs, in which a decoder need not read the rows above a window.
+class JpegCutter:
+    """Makes shorter JPEGs, of which a decoder need not read what lies above and beside a window.
 
-    Where a file was met before, an index tells where its rows begin.
+    Where a file was met before, an index tells where its parts begin.
 
     Args:
         files: how many there are.
@@ -83,13 +83,13 @@ class RowSkipper:
     """
 
     def __init__(self, files: int, threads: int) -> None:
-        self._index = native.core().RowIndex(files, _INDEX_BYTES)
+        self._index = native.core().PlaceIndex(files, _INDEX_BYTES)
         self._threads = threads
 
-    def skip(
+    def cut(
         self, contents: Sequence[np.ndarray], windows: np.ndarray, ids: np.ndarray
     ) -> tuple[list[np.ndarray], np.ndarray]:
-        """Leaves the rows above the windows out of those files where that can be done.
+        """Leaves what windows do not show out of those files where that can be done.
 
         Args:
             contents: each uint8 [bytes]; the part that is left out may be written over.
@@ -99,12 +99,10 @@ class RowSkipper:
         Returns:
             The ends of the contents, which are images themselves, and the same windows in these.
         """
-        skipped = native.core().skip_jpeg_rows(
-            contents, windows[:, 0], self._threads, self._index, ids
-        )
+        cut = native.core().cut_jpegs(contents, windows, self._threads, self._index, ids)
         windows = windows.copy()
-        windows[:, 0] -= skipped[:, 1].astype(np.int32)
-        begins = skipped[:, 0].tolist()
+        windows[:, :2] -= cut[:, 1:].astype(np.int32)
+        begins = cut[:, 0].tolist()
         return [content[begin:] for content, begin in zip(contents, begins, strict=True)], windows
 
 

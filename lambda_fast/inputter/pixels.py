@@ -18,8 +18,8 @@ from lambda_fast.inputter.encoded_files import (
     BadImage,
     Encoded,
     FileReader,
+    JpegCutter,
     Reading,
-    RowSkipper,
     read,
 )
 from lambda_fast.inputter.geometry import Geometry
@@ -56,7 +56,7 @@ class DecodedPixels(HostBatches):
         self._threads = threads
         self._max_pixels = max_pixels
         self._files = FileReader()
-        self._rows = RowSkipper(len(paths), threads)
+        self._cutter = JpegCutter(len(paths), threads)
         self.local = threading.local()  # DALI's pipelines, of which each thread has its own
         self.shape = (geometry.height, geometry.width, 3)
         if geometry.keeps_size:
@@ -129,7 +129,7 @@ class DecodedPixels(HostBatches):
             windows = np.concatenate([np.zeros_like(table), table], axis=1)
         else:
             windows = windows_of(table, places)
-            contents, windows = self._rows.skip(contents, windows, ids[places])
+            contents, windows = self._cutter.cut(contents, windows, ids[places])
         images: dict[int, np.ndarray] = {}
         decoded = self.decoder().decode(contents, windows)
         for place, image in zip(places, decoded, strict=True):

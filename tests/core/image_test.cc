@@ -10,7 +10,7 @@
 #include "core/base/isa.h"
 #include "core/base/philox.h"
 #include "core/base/thread_pool.h"
-#include "core/image/jpeg_rows.h"
+#include "core/image/jpeg_window.h"
 #include "core/image/resize.h"
 #include "core/image/structure.h"
 #include "small_jpegs.h"
@@ -108,53 +108,62 @@ std::vector<uint8_t> from_hexadecimal(const char* text) {
   return bytes;
 }
 
-// Sound files lose rows; files with damage anywhere, or cut short, lead nowhere outside of their bytes.
-void test_skipped_rows() {
-  for (const char* text : {kEachPixel, kEachFourth}) {
-    const std::vector<uint8_t> whole = from_hexadecimal(text);
-    RowIndex index(2, 1 << 12);
-    const auto skipped = [&](std::vector<uint8_t> file, int32_t y, RowIndex* known) {
-      file.shrink_to_fit();
-      const SkippedRows found = skip_jpeg_rows(file.data(), static_cast<int64_t>(file.size()), y, known, 1);
-      check(found.begin >= 0 && found.begin <= static_cast<int64_t>(file.size()) && found.rows >= 0 &&
-                found.rows <= y && (found.rows == 0) == (found.begin == 0),
-            "a part of the file is left");
-      return found;
-    };
-    for (int32_t y = 0; y < 120; ++y) {
-      const SkippedRows walked = skipped(whole, y, nullptr), first = skipped(whole, y, &index);
-      const SkippedRows again = skipped(whole, y, &index);
-      check(walked.begin == first.begin && walked.rows == first.rows && walked.begin == again.begin &&
-                walked.rows == again.rows,
-            "an index changes nothing at row " + std::to_string(y));
-      check(y < 48 || walked.rows > 0, "rows are left out above row " + std::to_string(y));
-    }
-    const auto size = static_cast<uint32_t>(whole.size());
-    for (uint32_t key = 0; key < 20000; ++key) {
-      const PhiloxBlock dice = philox({{key, 1, 0, 0}}, size, 2);
-      std::vector<uint8_t> file = whole;
-      for (uint32_t i = 0; i <= key % 3; ++i) file[dice.word[i] % size] = static_cast<uint8_t>(dice.word[i] >> 24);
-      if (key % 5 == 0) file.resize(dice.word[3] % size);
-      skipped(file, static_cast<int32_t>(dice.word[3] >> 8 & 127), key % 2 == 0 ? nullptr : &index);
-    }
+bool operator==(const CutJpeg& a, const CutJpeg& b) {
+  return a.begin == b.begin && a.rows == b.rows && a.columns == b.columns;
+}
+
+// Sound files lose what is beside a window; files with damage anywhere, or cut short, lead nowhere outside of their
+// bytes, with an index that sound and damaged ones have filled.
+void test_cut_jpegs(const char* text, int32_t height, int32_t width, bool has_columns) {
+  const std::vector<uint8_t> whole = from_hexadecimal(text);
+  PlaceIndex index(2, 1 << 14);
+  const auto cut = [&](std::vector<uint8_t> file, const Window& window, PlaceIndex* known) {
+    file.shrink_to_fit();
+    const CutJpeg found = cut_jpeg(file.data(), static_cast<int64_t>(file.size()), window, known, 1);
+    check(found.begin >= 0 && found.begin <= static_cast<int64_t>(file.size()) && found.rows >= 0 &&
+              found.rows <= window.y && found.columns >= 0 && found.columns <= window.x &&
+              (found.begin != 0 || (found.rows == 0 && found.columns == 0)),
+          "a part of the file is left");
+    return found;
+  };
+  int32_t with_columns = 0;
+  for (int32_t y = 0; y < height; ++y) {
+    const Window across{y, 0, height - y, width}, narrow{y, width / 2, 1, width / 4};
+    const CutJpeg walked = cut(whole, across, nullptr);
+    check(walked == cut(whole, across, &index), "an index changes nothing at row " + std::to_string(y));
+    check(walked == cut(whole, across, &index), "a full one neither");
+    check(y < 48 || walked.rows > 0, "rows are left out above row " + std::to_string(y));
+    const CutJpeg first = cut(whole, narrow, &index);
+    check(first == cut(whole, narrow, &index), "nor for a narrow window");
+    with_columns += first.columns > 0;
+  }
+  // Codes of their own may lack a difference that the ends of rows make.
+  check(has_columns ? with_columns > height / 2 : with_columns == 0, "columns are left out where there are enough");
+  const auto size = static_cast<uint32_t>(whole.size());
+  for (uint32_t key = 0; key < 20000; ++key) {
+    const PhiloxBlock dice = philox({{key, 1, 0, 0}}, size, 2), place = philox({{key, 2, 0, 0}}, size, 2);
+    std::vector<uint8_t> file = whole;
+    for (uint32_t i = 0; i <= key % 3; ++i) file[dice.word[i] % size] = static_cast<uint8_t>(dice.word[i] >> 24);
+    if (key % 5 == 0) file.resize(dice.word[3] % size);
+    const Window window{static_cast<int32_t>(dice.word[3] >> 8 & 127), static_cast<int32_t>(place.word[0] % 300),
+                        static_cast<int32_t>(1 + place.word[1] % 60), static_cast<int32_t>(1 + place.word[2] % 300)};
+    cut(file, window, key % 2 == 0 ? nullptr : &index);
   }
 }
 
 void test_shared_index() {
-  const std::vector<uint8_t> whole = from_hexadecimal(kEachPixel);
-  RowIndex index(1, 1 << 12);
+  const std::vector<uint8_t> whole = from_hexadecimal(kWideEachPixel);
+  PlaceIndex index(1, 1 << 14);
   ThreadPool pool(4);
-  std::vector<SkippedRows> found(400);
+  std::vector<CutJpeg> found(400);
   parallel_for({&pool, nullptr}, 400, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       std::vector<uint8_t> file = whole;
-      found[i] =
-          skip_jpeg_rows(file.data(), static_cast<int64_t>(file.size()), static_cast<int32_t>(i % 96), &index, 0);
+      const Window window{static_cast<int32_t>(i % 40), static_cast<int32_t>(i % 40 * 5), 8, 30};
+      found[i] = cut_jpeg(file.data(), static_cast<int64_t>(file.size()), window, &index, 0);
     }
   });
-  for (size_t i = 96; i < found.size(); ++i) {
-    check(found[i].begin == found[i - 96].begin && found[i].rows == found[i - 96].rows, "threads share an index");
-  }
+  for (size_t i = 40; i < found.size(); ++i) check(found[i] == found[i - 40], "threads share an index");
 }
 
 }  // namespace
@@ -164,7 +173,10 @@ int main() {
   lambda_fast::test_resize();
   lambda_fast::test_filter();
   lambda_fast::test_structure();
-  lambda_fast::test_skipped_rows();
+  lambda_fast::test_cut_jpegs(lambda_fast::kEachPixel, 96, 32, false);
+  lambda_fast::test_cut_jpegs(lambda_fast::kEachFourth, 96, 32, false);
+  lambda_fast::test_cut_jpegs(lambda_fast::kWideEachPixel, 48, 272, true);
+  lambda_fast::test_cut_jpegs(lambda_fast::kWideEachFourth, 48, 272, true);
   lambda_fast::test_shared_index();
   std::printf("%d passed, %d failed (rows: %s)\n", lambda_fast::checks - lambda_fast::failures, lambda_fast::failures,
               name_of(lambda_fast::chosen_isa()));
