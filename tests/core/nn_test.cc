@@ -106,7 +106,7 @@ void test_convolution(const ConvolutionShape& s, const std::string& name) {
           name + ": " + what + " off by " + std::to_string(worst));
   };
   if (has_kernel_gradient_bf16(s)) sums_to(add_kernel_gradient_bf16, "kernel gradient");
-  if (has_tile_kernel_gradient_bf16(s)) sums_to(add_tile_kernel_gradient_bf16, "kernel gradient by tiles");
+  if (has_tile_kernel_gradient_bf16(s)) sums_to(tile_kernel_gradient_bf16, "kernel gradient by tiles");
 
   const auto is_close = [&](const uint16_t* found, const std::vector<double>& expected, const std::string& what) {
     double worst = 0;

@@ -300,10 +300,14 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
       if (!by_onednn) {
         ConvolutionShape images = shape;
         images.count = part + 1 < parts ? piece : rest;
-        std::memset(sum, 0, elements * sizeof(float));
-        (by_tiles ? add_tile_kernel_gradient_bf16 : add_kernel_gradient_bf16)(
-            sum, halves(input) + part * piece * input_bytes(shape, type) / 2,
-            halves(output_gradient) + part * piece * output_bytes(shape, type) / 2, images);
+        const uint16_t* x = halves(input) + part * piece * input_bytes(shape, type) / 2;
+        const uint16_t* dy = halves(output_gradient) + part * piece * output_bytes(shape, type) / 2;
+        if (by_tiles) {
+          tile_kernel_gradient_bf16(sum, x, dy, images);
+        } else {
+          std::memset(sum, 0, elements * sizeof(float));
+          add_kernel_gradient_bf16(sum, x, dy, images);
+        }
         continue;
       }
       const Plan& plan = part + 1 < parts ? *whole : *last;

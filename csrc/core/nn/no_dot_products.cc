@@ -17,7 +17,7 @@ int64_t packed_kernel_bytes(const ConvolutionShape&) { refuse(); }
 void pack_kernel(uint32_t*, const float*, const ConvolutionShape&) { refuse(); }
 void pack_turned_kernel(uint32_t*, const float*, const ConvolutionShape&) { refuse(); }
 void narrow_convolution_bf16(uint16_t*, const uint16_t*, const uint32_t*, const ConvolutionShape&) { refuse(); }
-void add_tile_kernel_gradient_bf16(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&) { refuse(); }
+void tile_kernel_gradient_bf16(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&) { refuse(); }
 int64_t tile_kernel_bytes(const ConvolutionShape&) { refuse(); }
 void pack_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShape&) { refuse(); }
 void pack_turned_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShape&) { refuse(); }

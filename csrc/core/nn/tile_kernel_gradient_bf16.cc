@@ -88,28 +88,30 @@ class Images {
         static_cast<uint16_t*>(scratch(ScratchSlot::kPiece, static_cast<size_t>(2 * (inputs + gradients) + 4 * sums)));
     gradients_ = inputs_ + inputs;
     sums_ = reinterpret_cast<float*>(gradients_ + gradients);
-    std::memset(inputs_, 0, static_cast<size_t>(2 * (inputs + gradients) + 4 * sums));  // gaps between rows stay so
+    std::memset(inputs_, 0, static_cast<size_t>(2 * (inputs + gradients)));  // what lies between rows stays so
   }
 
-  void add() {
+  void sum() {
     TileShapes().load();
     for (int64_t image = 0; image < shape_.count; image += 2 * together_) {
       const int64_t pairs = std::min(together_, (shape_.count - image + 1) / 2);
       for (int64_t row = 0; row < shape_.out_height(); row += rows_) {
         for (int64_t pair = 0; pair < pairs; ++pair) pack(pair, image + 2 * pair, row);
+        const bool is_first = image == 0 && row == 0;
         const int64_t depth = blocks(std::min(rows_, shape_.out_height() - row));
         if (shape_.in_channels % 32 == 0 && shape_.out_channels % 32 == 0) {
           const int64_t steps = kTaps * kTaps * pairs * shape_.in_channels * shape_.out_channels / 1024;
-          add_squares(pairs, depth, behind(image, row, steps));
+          add_squares(is_first, pairs, depth, behind(image, row, steps));
         } else {
-          add_columns(pairs, depth, behind(image, row, depth * pairs * shape_.in_channels * shape_.out_channels / 128));
+          add_columns(is_first, pairs, depth,
+                      behind(image, row, depth * pairs * shape_.in_channels * shape_.out_channels / 128));
         }
       }
     }
     TileShapes::release();
     for (int64_t tap = 0; tap < kTaps * kTaps; ++tap) {
       for (int64_t i = 0; i < shape_.in_channels; i += 16) {
-        for (int64_t o = 0; o < shape_.out_channels; o += 16) add_sums(tap, i, o);
+        for (int64_t o = 0; o < shape_.out_channels; o += 16) give_sums(tap, i, o);
       }
     }
   }
@@ -231,18 +233,27 @@ class Images {
     return sums_ + (tap * shape_.in_channels + i) * shape_.out_channels + o * 16;
   }
 
+  template <int kTile>
+  static void begin_sums(bool is_first, const float* sums) {
+    if (is_first) {
+      zero_tile<kTile>();
+    } else {
+      load_tile<kTile>(sums, 64);
+    }
+  }
+
   // 32 output channels x 32 input channels of a tap at a time.
-  void add_squares(int64_t pairs, int64_t depth, Next next) const {
+  void add_squares(bool is_first, int64_t pairs, int64_t depth, Next next) const {
     const int64_t length = 2 * length_ * kTileDepth;
     for (int64_t i = 0; i < shape_.in_channels; i += 32) {
       for (int64_t o = 0; o < shape_.out_channels; o += 32) {
         for (int64_t tap = 0; tap < kTaps * kTaps; ++tap) {
           float *c0 = sums_at(tap, i, o), *c1 = sums_at(tap, i + 16, o), *c2 = sums_at(tap, i, o + 16),
                 *c3 = sums_at(tap, i + 16, o + 16);
-          load_tile<0>(c0, 64);
-          load_tile<1>(c1, 64);
-          load_tile<2>(c2, 64);
-          load_tile<3>(c3, 64);
+          begin_sums<0>(is_first, c0);
+          begin_sums<1>(is_first, c1);
+          begin_sums<2>(is_first, c2);
+          begin_sums<3>(is_first, c3);
           for (int64_t pair = 0; pair < pairs; ++pair) {
             next.step();
             const uint16_t *upper = gradients_at(pair, o), *lower = gradients_at(pair, o + 16);
@@ -268,26 +279,26 @@ class Images {
   }
 
   // All nine taps of 16 output channels x 16 input channels, six of them and three.
-  void add_columns(int64_t pairs, int64_t depth, Next next) const {
+  void add_columns(bool is_first, int64_t pairs, int64_t depth, Next next) const {
     for (int64_t i = 0; i < shape_.in_channels; i += 16) {
       for (int64_t o = 0; o < shape_.out_channels; o += 16) {
-        add_taps<6>(0, i, o, pairs, depth, next);
-        add_taps<3>(6, i, o, pairs, depth, next);
+        add_taps<6>(is_first, 0, i, o, pairs, depth, next);
+        add_taps<3>(is_first, 6, i, o, pairs, depth, next);
       }
     }
   }
 
   template <int kCount>
-  void add_taps(int64_t tap, int64_t i, int64_t o, int64_t pairs, int64_t depth, Next& next) const {
+  void add_taps(bool is_first, int64_t tap, int64_t i, int64_t o, int64_t pairs, int64_t depth, Next& next) const {
     const int64_t length = 2 * length_ * kTileDepth, step = shape_.in_channels * shape_.out_channels;
     float* sums = sums_at(tap, i, o);
-    load_tile<0>(sums, 64);
-    load_tile<1>(sums + step, 64);
-    load_tile<2>(sums + 2 * step, 64);
+    begin_sums<0>(is_first, sums);
+    begin_sums<1>(is_first, sums + step);
+    begin_sums<2>(is_first, sums + 2 * step);
     if constexpr (kCount == 6) {
-      load_tile<3>(sums + 3 * step, 64);
-      load_tile<4>(sums + 4 * step, 64);
-      load_tile<5>(sums + 5 * step, 64);
+      begin_sums<3>(is_first, sums + 3 * step);
+      begin_sums<4>(is_first, sums + 4 * step);
+      begin_sums<5>(is_first, sums + 5 * step);
     }
     for (int64_t pair = 0; pair < pairs; ++pair) {
       const uint16_t *dy = gradients_at(pair, o), *seen = seen_at(pair, tap, i);
@@ -322,14 +333,14 @@ class Images {
   }
 
   // A tile of sums, turned, to where it belongs.
-  void add_sums(int64_t tap, int64_t i, int64_t o) const {
+  void give_sums(int64_t tap, int64_t i, int64_t o) const {
     const float* sums = sums_at(tap, i, o);
     __m512i rows[16];
     for (int k = 0; k < 16; ++k) rows[k] = _mm512_loadu_si512(sums + 16 * k);
     transpose(rows);
     float* to = gradient_ + (tap * shape_.in_channels + i) * shape_.out_channels + o;
     for (int k = 0; k < 16; ++k, to += shape_.out_channels) {
-      _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), (__m512)rows[k]));
+      _mm512_storeu_si512(to, rows[k]);
     }
   }
 
@@ -348,9 +359,9 @@ class Images {
 
 }  // namespace
 
-void add_tile_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
-                                   const ConvolutionShape& shape) {
-  Images(gradient, input, output_gradient, shape).add();
+void tile_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
+                               const ConvolutionShape& shape) {
+  Images(gradient, input, output_gradient, shape).sum();
 }
 
 }  // namespace lambda_fast

@@ -9,9 +9,9 @@
 
 namespace lambda_fast {
 
-// For shapes that has_tile_kernel_gradient_bf16 (dot_products.h) takes: adds to gradient[3, 3, in_channels,
-// out_channels] what shape.count images contribute. One thread.
-void add_tile_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
-                                   const ConvolutionShape& shape);
+// For shapes that has_tile_kernel_gradient_bf16 (dot_products.h) takes: gradient[3, 3, in_channels, out_channels] over
+// shape.count images, at least one. One thread.
+void tile_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
+                               const ConvolutionShape& shape);
 
 }  // namespace lambda_fast
