@@ -21,6 +21,7 @@ void add_ffi(py::module_& module) {
         host[kAugmentTarget] = capsule_of(lf_augment_host);
         host[kConv2DTarget] = capsule_of(lf_conv2d_host);
         host[kConv2DBackpropInputTarget] = capsule_of(lf_conv2d_backprop_input_host);
+        host[kConv2DBackpropInputAddTarget] = capsule_of(lf_conv2d_backprop_input_add_host);
         host[kConv2DBackpropFilterTarget] = capsule_of(lf_conv2d_backprop_filter_host);
         host[kBatchNormTarget] = capsule_of(lf_batch_norm_host);
         host[kBatchNormInferenceTarget] = capsule_of(lf_batch_norm_inference_host);

@@ -56,6 +56,12 @@ absl::Status infer_forward(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+absl::Status infer_forward_and_input(InferenceContext* c) {
+  TF_RETURN_IF_ERROR(infer_forward(c));
+  c->set_output(1, c->input(0));
+  return absl::OkStatus();
+}
+
 // Inputs: input, kernel, output gradient. `wanted` is the one whose gradient this op computes.
 template <int wanted>
 absl::Status infer_backward(InferenceContext* c) {
@@ -69,6 +75,17 @@ absl::Status infer_backward(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+absl::Status infer_backward_and_add(InferenceContext* c) {
+  TF_RETURN_IF_ERROR(infer_backward<0>(c));
+  ShapeHandle sum;
+  if (!c->Merge(c->input(0), c->input(3), &sum).ok()) {
+    return absl::InvalidArgumentError("[conv2d] expected an addend of shape " + c->DebugString(c->input(0)) +
+                                      "; found " + c->DebugString(c->input(3)));
+  }
+  c->set_output(0, sum);
+  return absl::OkStatus();
+}
+
 REGISTER_OP("LambdaFast>Conv2D")
     .Input("input: T")
     .Input("kernel: float")
@@ -77,6 +94,17 @@ REGISTER_OP("LambdaFast>Conv2D")
     .Attr("strides: list(int)")
     .Attr("padding: list(int)")
     .SetShapeFn(infer_forward);
+
+// Conv2D, and its input once more: gradients of both come back together, and their sum takes no pass of its own.
+REGISTER_OP("LambdaFast>Conv2DAndInput")
+    .Input("input: T")
+    .Input("kernel: float")
+    .Output("output: T")
+    .Output("same_input: T")
+    .Attr("T: {float, bfloat16}")
+    .Attr("strides: list(int)")
+    .Attr("padding: list(int)")
+    .SetShapeFn(infer_forward_and_input);
 
 // `input` gives its shape alone.
 REGISTER_OP("LambdaFast>Conv2DBackpropInput")
@@ -88,6 +116,18 @@ REGISTER_OP("LambdaFast>Conv2DBackpropInput")
     .Attr("strides: list(int)")
     .Attr("padding: list(int)")
     .SetShapeFn(infer_backward<0>);
+
+// The same plus `addend`, of the input's shape.
+REGISTER_OP("LambdaFast>Conv2DBackpropInputAdd")
+    .Input("input: T")
+    .Input("kernel: float")
+    .Input("output_gradient: T")
+    .Input("addend: T")
+    .Output("input_gradient: T")
+    .Attr("T: {float, bfloat16}")
+    .Attr("strides: list(int)")
+    .Attr("padding: list(int)")
+    .SetShapeFn(infer_backward_and_add);
 
 // `kernel` gives its shape alone.
 REGISTER_OP("LambdaFast>Conv2DBackpropFilter")
@@ -135,6 +175,7 @@ class Conv2DOp : public ConvolutionOp {
                      convolve(output->data(), input.data(), kernel.flat<float>().data(), float_type(input), shape,
                               {&executor, nullptr});
                    }));
+    if (num_outputs() == 2) c->set_output(1, input);
   }
 };
 
@@ -149,8 +190,14 @@ class Conv2DBackpropInputOp : public ConvolutionOp {
     OP_REQUIRES_OK(c, guarded([&] {
                      const ConvolutionShape shape = shape_of(input, kernel);
                      check_gradient(output_gradient, shape);
+                     const void* addend = nullptr;
+                     if (num_inputs() == 4) {
+                       require(c->input(3).shape() == input.shape(), "conv2d",
+                               "expected an addend of the input's shape; found ", c->input(3).shape().DebugString());
+                       addend = c->input(3).data();
+                     }
                      convolve_backward_input(input_gradient->data(), output_gradient.data(),
-                                             kernel.flat<float>().data(), float_type(input), shape,
+                                             kernel.flat<float>().data(), addend, float_type(input), shape,
                                              {&executor, nullptr});
                    }));
   }
@@ -174,7 +221,10 @@ class Conv2DBackpropFilterOp : public ConvolutionOp {
 };
 
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2D").Device(tensorflow::DEVICE_CPU), Conv2DOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DAndInput").Device(tensorflow::DEVICE_CPU), Conv2DOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropInput").Device(tensorflow::DEVICE_CPU), Conv2DBackpropInputOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropInputAdd").Device(tensorflow::DEVICE_CPU),
+                        Conv2DBackpropInputOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropFilter").Device(tensorflow::DEVICE_CPU), Conv2DBackpropFilterOp);
 
 }  // namespace

@@ -30,6 +30,8 @@ XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kAugmentTarget, "Host", lf_au
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kAugmentTarget, "CUDA", lf_augment_cuda);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DTarget, "Host", lf_conv2d_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DBackpropInputTarget, "Host", lf_conv2d_backprop_input_host);
+XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DBackpropInputAddTarget, "Host",
+                         lf_conv2d_backprop_input_add_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kConv2DBackpropFilterTarget, "Host", lf_conv2d_backprop_filter_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormTarget, "Host", lf_batch_norm_host);
 XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), kBatchNormInferenceTarget, "Host", lf_batch_norm_inference_host);
@@ -176,6 +178,7 @@ class Conv2DXlaOp : public ConvolutionXlaOp {
                      const xla::Shape output = xla::ShapeUtil::MakeShapeWithDescendingLayout(
                          in.shapes[0].element_type(), output_extents(shape_of(in)));
                      c->SetOutput(0, custom_call(c, kConv2DTarget, in, output, attributes()));
+                     if (num_outputs() == 2) c->SetOutput(1, c->Input(0));
                    }));
   }
 };
@@ -190,6 +193,8 @@ class Conv2DBackpropXlaOp : public ConvolutionXlaOp {
                      Operands in(c, "conv2d");
                      require(in.extents(2) == output_extents(shape_of(in)), "conv2d",
                              "expected an output gradient of the output's shape; found ", in.shapes[2].ToString());
+                     require(in.shapes.size() == 3 || in.extents(3) == in.extents(0), "conv2d",
+                             "expected an addend of the input's shape; found ", in.shapes.back().ToString());
                      const xla::Shape result = in.shapes[wanted_];
                      in.drop(wanted_);
                      c->SetOutput(0, custom_call(c, target_, in, result, attributes()));
@@ -205,6 +210,12 @@ class Conv2DBackpropInputXlaOp : public Conv2DBackpropXlaOp {
  public:
   explicit Conv2DBackpropInputXlaOp(tensorflow::OpKernelConstruction* c)
       : Conv2DBackpropXlaOp(c, 0, kConv2DBackpropInputTarget) {}
+};
+
+class Conv2DBackpropInputAddXlaOp : public Conv2DBackpropXlaOp {
+ public:
+  explicit Conv2DBackpropInputAddXlaOp(tensorflow::OpKernelConstruction* c)
+      : Conv2DBackpropXlaOp(c, 0, kConv2DBackpropInputAddTarget) {}
 };
 
 class Conv2DBackpropFilterXlaOp : public Conv2DBackpropXlaOp {
@@ -325,6 +336,9 @@ REGISTER_KERNEL_BUILDER(Name("LambdaFast>Augment").Device(tensorflow::DEVICE_GPU
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2D").Device(tensorflow::DEVICE_CPU_XLA_JIT), Conv2DXlaOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropInput").Device(tensorflow::DEVICE_CPU_XLA_JIT),
                         Conv2DBackpropInputXlaOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropInputAdd").Device(tensorflow::DEVICE_CPU_XLA_JIT),
+                        Conv2DBackpropInputAddXlaOp);
+REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DAndInput").Device(tensorflow::DEVICE_CPU_XLA_JIT), Conv2DXlaOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>Conv2DBackpropFilter").Device(tensorflow::DEVICE_CPU_XLA_JIT),
                         Conv2DBackpropFilterXlaOp);
 REGISTER_KERNEL_BUILDER(Name("LambdaFast>BatchNorm").Device(tensorflow::DEVICE_CPU_XLA_JIT), BatchNormXlaOp);

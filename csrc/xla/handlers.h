@@ -23,6 +23,10 @@ extern "C" LF_EXPORT XLA_FFI_Error* lf_conv2d_host(XLA_FFI_CallFrame* call_frame
 inline constexpr char kConv2DBackpropInputTarget[] = "lf_conv2d_backprop_input";
 extern "C" LF_EXPORT XLA_FFI_Error* lf_conv2d_backprop_input_host(XLA_FFI_CallFrame* call_frame);
 
+// The same and addend T[n, h, w, i] -> dx + addend.
+inline constexpr char kConv2DBackpropInputAddTarget[] = "lf_conv2d_backprop_input_add";
+extern "C" LF_EXPORT XLA_FFI_Error* lf_conv2d_backprop_input_add_host(XLA_FFI_CallFrame* call_frame);
+
 // x T[n, h, w, i], dy T[n, oh, ow, o] -> dkernel f32[kh, kw, i, o].
 inline constexpr char kConv2DBackpropFilterTarget[] = "lf_conv2d_backprop_filter";
 extern "C" LF_EXPORT XLA_FFI_Error* lf_conv2d_backprop_filter_host(XLA_FFI_CallFrame* call_frame);

@@ -4,6 +4,8 @@ Three stages of five residual blocks with 16, 32 and 64 channels, and shortcuts 
 (option A: strided identity, new channels zero): 464,154 trainable parameters.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -36,20 +38,21 @@ def net(num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:
 
 
 def _block(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:
-    shortcut = x
-    if stride != 1 or x.shape[-1] != channels:
-        grown = channels - x.shape[-1]
+    grown = channels - x.shape[-1]
+    x, shortcut = _convolution(x, channels, stride, f"{name}_1", keep_input=True)
+    if stride != 1 or grown:
         shortcut = ops.pad(
-            x[:, ::stride, ::stride, :],
+            shortcut[:, ::stride, ::stride, :],
             [[0, 0], [0, 0], [0, 0], [grown // 2, grown - grown // 2]],
         )
-    x = _convolution(x, channels, stride, f"{name}_1")
     x = BatchNormalization(relu=True, name=f"{name}_1_norm")(x)
     x = _convolution(x, channels, 1, f"{name}_2")
     return BatchNormalization(relu=True, name=f"{name}_2_norm")(x, shortcut)
 
 
-def _convolution(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:
+def _convolution(
+    x: keras.KerasTensor, channels: int, stride: int, name: str, **options: Any
+) -> Any:
     # One pixel on each side, so that strided windows are centred where the shortcut takes its
     # pixels; "same" would pad even sizes on the right alone.
-    return Conv2D(channels, 3, strides=stride, padding=1, name=f"{name}_conv")(x)
+    return Conv2D(channels, 3, strides=stride, padding=1, name=f"{name}_conv", **options)(x)

@@ -37,11 +37,14 @@ def net(num_classes: int, image_shape: tuple[int, int, int]) -> keras.Model:
 
 
 def _block(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:
-    shortcut, out = x, channels * EXPANSION
-    if stride != 1 or x.shape[-1] != out:
+    out = channels * EXPANSION
+    projects = stride != 1 or x.shape[-1] != out
+    if projects:
         shortcut = Conv2D(out, 1, strides=stride, padding=0, name=f"{name}_shortcut_conv")(x)
         shortcut = BatchNormalization(name=f"{name}_shortcut_norm")(shortcut)
-    x = Conv2D(channels, 1, padding=0, name=f"{name}_1_conv")(x)
+    x = Conv2D(channels, 1, padding=0, keep_input=not projects, name=f"{name}_1_conv")(x)
+    if not projects:
+        x, shortcut = x
     x = BatchNormalization(relu=True, name=f"{name}_1_norm")(x)
     x = Conv2D(channels, 3, strides=stride, padding=1, name=f"{name}_2_conv")(x)
     x = BatchNormalization(relu=True, name=f"{name}_2_norm")(x)

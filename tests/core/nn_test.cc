@@ -127,8 +127,13 @@ void test_convolution(const ConvolutionShape& s, const std::string& name) {
     if (has_tile_convolution_bf16(shape)) {
       std::unique_ptr<uint16_t[]> packed(new uint16_t[static_cast<size_t>(tile_kernel_bytes(shape) / 2)]);
       pack_for_tiles(packed.get(), kernel.get(), s);
-      tile_convolution_bf16(found.get(), from, packed.get(), shape);
+      tile_convolution_bf16(found.get(), from, packed.get(), nullptr, shape);
       is_close(found.get(), expected, what + " by tiles");
+      const auto addend = random_values<uint16_t>(static_cast<int64_t>(expected.size()), 4);
+      std::vector<double> sum(expected);
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += as_float(addend[i]);
+      tile_convolution_bf16(found.get(), from, packed.get(), addend.get(), shape);
+      is_close(found.get(), sum, what + " by tiles, and an addend");
     }
   };
   holds(s, x.get(), pack_kernel, pack_tile_kernel_bf16, y, "output");

@@ -41,8 +41,9 @@ std::vector<int64_t> output_extents(const ConvolutionShape& shape);
 // Activations and their gradients have the type of the call; kernels and their gradients are float32.
 void convolve(void* output, const void* input, const float* kernel, FloatType type, const ConvolutionShape& shape,
               const Context& context);
-void convolve_backward_input(void* input_gradient, const void* output_gradient, const float* kernel, FloatType type,
-                             const ConvolutionShape& shape, const Context& context);
+// addend: of the input's shape, added before the sum is rounded or right after; null: nothing is.
+void convolve_backward_input(void* input_gradient, const void* output_gradient, const float* kernel, const void* addend,
+                             FloatType type, const ConvolutionShape& shape, const Context& context);
 void convolve_backward_kernel(float* kernel_gradient, const void* input, const void* output_gradient, FloatType type,
                               const ConvolutionShape& shape, const Context& context);
 

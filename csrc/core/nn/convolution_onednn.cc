@@ -202,11 +202,44 @@ void* at(const void* base, int64_t bytes) { return const_cast<char*>(static_cast
 
 const uint16_t* halves(const void* images) { return static_cast<const uint16_t*>(images); }
 
+float widened(uint16_t half) {
+  const uint32_t bits = uint32_t{half} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// To nearest, ties to even; NaN stays NaN.
+uint16_t rounded(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t quiet = (bits >> 16) | 0x40u, nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return static_cast<uint16_t>(value == value ? nearest : quiet);
+}
+
+// values += addend, of a piece that was just computed and lies in the cache.
+void add(void* values, const void* addend, FloatType type, int64_t count) {
+  if (type == FloatType::kFloat32) {
+    auto* to = static_cast<float*>(values);
+    const auto* from = static_cast<const float*>(addend);
+    for (int64_t i = 0; i < count; ++i) to[i] += from[i];
+    return;
+  }
+  auto* to = static_cast<uint16_t*>(values);
+  const uint16_t* from = halves(addend);
+  for (int64_t i = 0; i < count; ++i) to[i] = rounded(widened(to[i]) + widened(from[i]));
+}
+
 // Forward and backward to the input differ in nothing but the direction.
 void map_images(Direction direction, void* to, int64_t to_image, const void* from, int64_t from_image,
-                const float* kernel, FloatType type, const ConvolutionShape& shape, const Context& context) {
+                const float* kernel, const void* addend, FloatType type, const ConvolutionShape& shape,
+                const Context& context) {
   if (shape.count == 0) return;
   const int64_t piece = images_per_piece(shape);
+  const auto add_to = [&](int64_t begin, int64_t end) {
+    if (addend == nullptr) return;
+    add(at(to, begin * to_image), at(addend, begin * to_image), type, (end - begin) * to_image / element_size(type));
+  };
   const bool forward = direction == Direction::kForward;
   const ConvolutionShape narrow = forward ? shape : turned(shape);
   if (prefers_dot_products(type) && has_narrow_convolution_bf16(narrow)) {
@@ -217,6 +250,7 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
       images.count = end - begin;
       narrow_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
                               packed, images);
+      add_to(begin, end);
     });
     return;
   }
@@ -227,7 +261,7 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
       ConvolutionShape images = narrow;
       images.count = end - begin;
       tile_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
-                            packed, images);
+                            packed, addend ? halves(at(addend, begin * to_image)) : nullptr, images);
     });
     return;
   }
@@ -248,6 +282,7 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
       const bool is_whole = image + piece <= end;
       (is_whole ? whole : *last)
           .compute->run({at(to, image * to_image), at(from, image * from_image), is_whole ? chosen : chosen_last});
+      add_to(image, std::min(image + piece, end));
     }
   });
 }
@@ -264,14 +299,14 @@ int64_t output_bytes(const ConvolutionShape& shape, FloatType type) {
 
 void convolve(void* output, const void* input, const float* kernel, FloatType type, const ConvolutionShape& shape,
               const Context& context) {
-  map_images(Direction::kForward, output, output_bytes(shape, type), input, input_bytes(shape, type), kernel, type,
-             shape, context);
+  map_images(Direction::kForward, output, output_bytes(shape, type), input, input_bytes(shape, type), kernel, nullptr,
+             type, shape, context);
 }
 
-void convolve_backward_input(void* input_gradient, const void* output_gradient, const float* kernel, FloatType type,
-                             const ConvolutionShape& shape, const Context& context) {
+void convolve_backward_input(void* input_gradient, const void* output_gradient, const float* kernel, const void* addend,
+                             FloatType type, const ConvolutionShape& shape, const Context& context) {
   map_images(Direction::kInput, input_gradient, input_bytes(shape, type), output_gradient, output_bytes(shape, type),
-             kernel, type, shape, context);
+             kernel, addend, type, shape, context);
 }
 
 void convolve_backward_kernel(float* kernel_gradient, const void* input, const void* output_gradient, FloatType type,

@@ -21,6 +21,8 @@ void tile_kernel_gradient_bf16(float*, const uint16_t*, const uint16_t*, const C
 int64_t tile_kernel_bytes(const ConvolutionShape&) { refuse(); }
 void pack_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShape&) { refuse(); }
 void pack_turned_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShape&) { refuse(); }
-void tile_convolution_bf16(uint16_t*, const uint16_t*, const uint16_t*, const ConvolutionShape&) { refuse(); }
+void tile_convolution_bf16(uint16_t*, const uint16_t*, const uint16_t*, const uint16_t*, const ConvolutionShape&) {
+  refuse();
+}
 
 }  // namespace lambda_fast

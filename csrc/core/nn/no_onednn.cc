@@ -14,7 +14,8 @@ namespace {
 
 void convolve(void*, const void*, const float*, FloatType, const ConvolutionShape&, const Context&) { refuse(); }
 
-void convolve_backward_input(void*, const void*, const float*, FloatType, const ConvolutionShape&, const Context&) {
+void convolve_backward_input(void*, const void*, const float*, const void*, FloatType, const ConvolutionShape&,
+                             const Context&) {
   refuse();
 }
 

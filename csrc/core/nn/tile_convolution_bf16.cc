@@ -164,27 +164,40 @@ void multiply(float* sums, const uint16_t* const* from, const Taps& taps) {
   if constexpr (kTiles > 3) store_tile<3>(sums + 3 * kSums, 64);
 }
 
+__m512 widened(const uint16_t* values) {
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values));
+  return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
+}
+
 // Rounds the sums of positions [begin, end) to the output, but for those that lie beyond a row's end.
-void store(uint16_t* output, const float* sums, int64_t begin, int64_t end, const Layout& layout,
-           const ConvolutionShape& shape) {
+template <bool kAdds>
+void store(uint16_t* output, const float* sums, const uint16_t* addend, int64_t begin, int64_t end,
+           const Layout& layout, const ConvolutionShape& shape) {
   const int64_t outs = shape.out_channels, width = shape.out_width();
   int64_t y = begin / layout.row_positions, x = begin % layout.row_positions;
   for (int64_t position = begin; position < end; ++y, x = 0) {
     const int64_t row_end = std::min(end, position + layout.row_positions - x);
     const float* from = sums + (position - begin) * kTileColumns;
-    uint16_t* to = output + (y * width + x) * outs;
+    int64_t at = (y * width + x) * outs;
     int64_t left = std::min(row_end - position, width - x);
-    for (; left >= 2; left -= 2, from += 2 * kTileColumns, to += 2 * outs) {
-      const __m512i two = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + kTileColumns), _mm512_loadu_ps(from));
+    for (; left >= 2; left -= 2, from += 2 * kTileColumns, at += 2 * outs) {
+      __m512 first = _mm512_loadu_ps(from), second = _mm512_loadu_ps(from + kTileColumns);
+      if constexpr (kAdds) {
+        first = _mm512_add_ps(first, widened(addend + at));
+        second = _mm512_add_ps(second, widened(addend + at + outs));
+      }
+      const __m512i two = (__m512i)_mm512_cvtne2ps_pbh(second, first);
       if (outs == kTileColumns) {
-        _mm512_storeu_si512(to, two);
+        _mm512_storeu_si512(output + at, two);
       } else {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(two));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + outs), _mm512_extracti64x4_epi64(two, 1));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(output + at), _mm512_castsi512_si256(two));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(output + at + outs), _mm512_extracti64x4_epi64(two, 1));
       }
     }
     if (left > 0) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(from)));
+      __m512 last = _mm512_loadu_ps(from);
+      if constexpr (kAdds) last = _mm512_add_ps(last, widened(addend + at));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(output + at), (__m256i)_mm512_cvtneps_pbh(last));
     }
     position = row_end;
   }
@@ -246,7 +259,7 @@ void pack_turned_tile_kernel_bf16(uint16_t* packed, const float* kernel, const C
 }
 
 void tile_convolution_bf16(uint16_t* output, const uint16_t* input, const uint16_t* packed_kernel,
-                           const ConvolutionShape& shape) {
+                           const uint16_t* addend, const ConvolutionShape& shape) {
   const Layout layout(shape);
   const Run run = run_of(shape);
   const int64_t ins = shape.in_channels, outs = shape.out_channels, width = shape.out_width();
@@ -276,8 +289,11 @@ void tile_convolution_bf16(uint16_t* output, const uint16_t* input, const uint16
     const int64_t next_output = n * shape.out_height() + top + rows;
     Ahead writes(Ahead::Use::kWrite, output + next_output * width * outs,
                  2 * width * outs * std::min(rows, shape.count * shape.out_height() - next_output), steps);
+    Ahead adds(Ahead::Use::kRead, addend + (addend ? next_output * width * outs : 0),
+               addend ? 2 * width * outs * std::min(rows, shape.count * shape.out_height() - next_output) : 0, steps);
     for (int64_t step = 0; step < steps; ++step) {
       reads.step();
+      adds.step();
       writes.step();
       const int64_t group = step % groups, o = step / groups * kTileColumns;
       const Taps taps{packed_kernel + o / kTileColumns * kernel_values, shape.kernel_height, layout.row_values,
@@ -286,8 +302,13 @@ void tile_convolution_bf16(uint16_t* output, const uint16_t* input, const uint16
       const uint16_t* from[kMostTogether];
       for (int64_t t = first; t < last; ++t) from[t - first] = band + layout.value(t * kTileRows, shape);
       multiply_some(last - first, sums, from, taps);
-      store(output + (n * shape.out_height() + top) * width * outs + o, sums, first * kTileRows,
-            std::min(last * kTileRows, positions), layout, shape);
+      const int64_t corner = (n * shape.out_height() + top) * width * outs + o;
+      const int64_t begin = first * kTileRows, end = std::min(last * kTileRows, positions);
+      if (addend != nullptr) {
+        store<true>(output + corner, sums, addend + corner, begin, end, layout, shape);
+      } else {
+        store<false>(output + corner, sums, nullptr, begin, end, layout, shape);
+      }
     }
   }
   TileShapes::release();

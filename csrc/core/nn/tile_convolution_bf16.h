@@ -16,8 +16,8 @@ void pack_tile_kernel_bf16(uint16_t* packed, const float* kernel, const Convolut
 // Of the convolution that takes output gradients back to the input, whose shape `shape` is (stride 1).
 void pack_turned_tile_kernel_bf16(uint16_t* packed, const float* kernel, const ConvolutionShape& shape);
 
-// All of shape.count images. One thread.
+// All of shape.count images, plus `addend` of the output's shape where it is not null. One thread.
 void tile_convolution_bf16(uint16_t* output, const uint16_t* input, const uint16_t* packed_kernel,
-                           const ConvolutionShape& shape);
+                           const uint16_t* addend, const ConvolutionShape& shape);
 
 }  // namespace lambda_fast
