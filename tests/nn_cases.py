@@ -164,7 +164,7 @@ def normalisation_results(x, residual, dy, scale, offset, mean, variance, has_re
     options = {"epsilon": EPSILON, "relu": relu}
     y, own_mean, own_variance = ops.lambda_fast_batch_norm(x, scale, offset, residuals, **options)
     *grads, dresidual = ops.lambda_fast_batch_norm_grad(
-        dy, x, y, scale, own_mean, own_variance, residuals=len(residuals), **options
+        dy, x, y, scale, offset, own_mean, own_variance, residuals=len(residuals), **options
     )
     inference = ops.lambda_fast_batch_norm_inference(
         x, scale, offset, mean, variance, residuals, **options

@@ -66,7 +66,7 @@ absl::Status infer_backward(InferenceContext* c) {
   TF_RETURN_IF_ERROR(c->GetAttr("residuals", &residuals));
   TF_RETURN_IF_ERROR(check_residuals(residuals));
   ShapeHandle image, parameter;
-  TF_RETURN_IF_ERROR(infer(c, 3, 3, &image, &parameter));
+  TF_RETURN_IF_ERROR(infer(c, 3, 4, &image, &parameter));
   c->set_output(0, image);
   c->set_output(1, parameter);
   c->set_output(2, parameter);
@@ -107,6 +107,7 @@ REGISTER_OP("LambdaFast>BatchNormGrad")
     .Input("input: T")
     .Input("output: T")
     .Input("scale: float")
+    .Input("offset: float")
     .Input("mean: float")
     .Input("variance: float")
     .Output("input_gradient: T")
@@ -192,7 +193,7 @@ class BatchNormGradOp : public BatchNormKernel {
   using BatchNormKernel::BatchNormKernel;
   void Compute(OpKernelContext* c) override {
     BatchNormShape shape;
-    OP_REQUIRES_OK(c, check(c, 3, 3, &shape));
+    OP_REQUIRES_OK(c, check(c, 3, 4, &shape));
     Tensor *dx = nullptr, *dscale = nullptr, *doffset = nullptr, *dresidual = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &dx));
     OP_REQUIRES_OK(c, c->allocate_output(1, c->input(3).shape(), &dscale));
@@ -200,10 +201,10 @@ class BatchNormGradOp : public BatchNormKernel {
     if (residuals_) OP_REQUIRES_OK(c, c->allocate_output(3, c->input(0).shape(), &dresidual));
     TensorFlowExecutor executor(c->device()->tensorflow_cpu_worker_threads()->workers);
     OP_REQUIRES_OK(c, guarded([&] {
-                     batch_norm_backward(dx->data(), floats(dscale), floats(doffset),
-                                         dresidual ? dresidual->data() : nullptr, c->input(0).data(),
-                                         c->input(1).data(), c->input(2).data(), floats(c, 3), floats(c, 4),
-                                         floats(c, 5), float_type(c->input(0)), shape, spec_, {&executor, nullptr});
+                     batch_norm_backward(
+                         dx->data(), floats(dscale), floats(doffset), dresidual ? dresidual->data() : nullptr,
+                         c->input(0).data(), c->input(1).data(), c->input(2).data(), floats(c, 3), floats(c, 4),
+                         floats(c, 5), floats(c, 6), float_type(c->input(0)), shape, spec_, {&executor, nullptr});
                    }));
   }
 };

@@ -66,16 +66,17 @@ ffi::Error infer(ffi::ThreadPool pool, float epsilon, bool relu, Buffer x, Buffe
 }
 
 ffi::Error backward(ffi::ThreadPool pool, float epsilon, bool relu, Buffer dy, Buffer x, Buffer y, Buffer scale,
-                    Buffer mean, Buffer variance, ffi::Result<Buffer> dx, ffi::Result<Buffer> dscale,
+                    Buffer offset, Buffer mean, Buffer variance, ffi::Result<Buffer> dx, ffi::Result<Buffer> dscale,
                     ffi::Result<Buffer> doffset, ffi::RemainingRets rest) {
   return guarded([&] {
     const Buffer dresidual = optional(rest, *dx);
-    const BatchNormShape shape = shape_of({x, dy, y, *dx, dresidual}, {scale, mean, variance, *dscale, *doffset});
+    const BatchNormShape shape =
+        shape_of({x, dy, y, *dx, dresidual}, {scale, offset, mean, variance, *dscale, *doffset});
     XlaExecutor executor(std::move(pool));
     batch_norm_backward(dx->untyped_data(), floats(*dscale, kWhere), floats(*doffset, kWhere),
                         rest.size() ? dresidual.untyped_data() : nullptr, dy.untyped_data(), x.untyped_data(),
-                        y.untyped_data(), floats(scale, kWhere), floats(mean, kWhere), floats(variance, kWhere),
-                        float_type(x, kWhere), shape, {epsilon, relu}, {&executor, nullptr});
+                        y.untyped_data(), floats(scale, kWhere), floats(offset, kWhere), floats(mean, kWhere),
+                        floats(variance, kWhere), float_type(x, kWhere), shape, {epsilon, relu}, {&executor, nullptr});
   });
 }
 
@@ -106,6 +107,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(lf_batch_norm_inference_host, lambda_fast::infer,
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(lf_batch_norm_grad_host, lambda_fast::backward,
                               lambda_fast::bind()
+                                  .Arg<xla::ffi::AnyBuffer>()
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .Arg<xla::ffi::AnyBuffer>()
                                   .Arg<xla::ffi::AnyBuffer>()

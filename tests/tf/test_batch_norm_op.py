@@ -286,9 +286,9 @@ def inference(x, scale, offset, mean, variance, *residuals):
     )
 
 
-def gradient(dy, x, y, scale, mean, variance):
+def gradient(dy, x, y, scale, offset, mean, variance):
     return native.ops().lambda_fast_batch_norm_grad(
-        dy, x, y, scale, mean, variance, residuals=1, epsilon=EPSILON, relu=True
+        dy, x, y, scale, offset, mean, variance, residuals=1, epsilon=EPSILON, relu=True
     )
 
 
@@ -299,7 +299,7 @@ MISFITS = {
     for function, shapes, first in (
         (forward, [IMAGE, VALUES, VALUES, IMAGE], 1),
         (inference, [IMAGE, *[VALUES] * 4, IMAGE], 1),
-        (gradient, [*[IMAGE] * 3, *[VALUES] * 3], 0),
+        (gradient, [*[IMAGE] * 3, *[VALUES] * 4], 0),
     )
     for place in range(first, len(shapes))
     for shape in (OTHER_IMAGES if shapes[place] is IMAGE else OTHER_VALUES)
@@ -327,7 +327,7 @@ def test_misfits_where_the_graph_knows_no_shape(which, jit_compile):
     function, shapes = {
         "parameter": (forward, [IMAGE, [4], VALUES, IMAGE]),
         "residual": (inference, [IMAGE, *[VALUES] * 4, [2, 4, 4, 3]]),
-        "gradient": (gradient, [[2, 4, 4, 3], *[IMAGE] * 2, *[VALUES] * 3]),
+        "gradient": (gradient, [[2, 4, 4, 3], *[IMAGE] * 2, *[VALUES] * 4]),
     }[which]
     specs = [tf.TensorSpec(None, tf.float32)] * len(shapes)
     compiled = tf.function(function, input_signature=specs, jit_compile=jit_compile)
@@ -347,7 +347,7 @@ def gradient_of_two(*inputs):
     [
         (forward, [IMAGE, VALUES, VALUES, IMAGE, IMAGE]),
         (inference, [IMAGE, *[VALUES] * 4, IMAGE, IMAGE]),
-        (gradient_of_two, [*[IMAGE] * 3, *[VALUES] * 3]),
+        (gradient_of_two, [*[IMAGE] * 3, *[VALUES] * 4]),
     ],
     ids=["forward", "inference", "gradient"],
 )

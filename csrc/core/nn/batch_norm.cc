@@ -46,15 +46,19 @@ void for_blocks(const Blocks& blocks, const Context& context, const Body& body) 
   });
 }
 
+void forward_gains(float* gain, const float* scale, const float* variance, int64_t channels, BatchNormSpec spec) {
+  for (int64_t c = 0; c < channels; ++c) {
+    gain[c] = static_cast<float>(scale[c] / std::sqrt(static_cast<double>(variance[c]) + spec.epsilon));
+  }
+}
+
 void apply(void* output, const void* input, const float* scale, const float* offset, const float* mean,
            const float* variance, const void* residual, FloatType type, BatchNormShape shape, BatchNormSpec spec,
            const Context& context) {
   const BatchNormKernels& kernels = batch_norm_kernels(type);
   const int64_t channels = shape.channels;
   auto* gain = static_cast<float*>(scratch(ScratchSlot::kKernel, channels * sizeof(float)));
-  for (int64_t c = 0; c < channels; ++c) {
-    gain[c] = static_cast<float>(scale[c] / std::sqrt(static_cast<double>(variance[c]) + spec.epsilon));
-  }
+  forward_gains(gain, scale, variance, channels, spec);
   const Blocks blocks(shape);
   for_blocks(blocks, context, [&](int64_t block) {
     const int64_t row = block * blocks.rows;
@@ -124,23 +128,29 @@ void batch_norm_inference(void* output, const void* input, const float* scale, c
 
 void batch_norm_backward(void* input_gradient, float* scale_gradient, float* offset_gradient, void* residual_gradient,
                          const void* output_gradient, const void* input, const void* output, const float* scale,
-                         const float* mean, const float* variance, FloatType type, BatchNormShape shape,
-                         BatchNormSpec spec, const Context& context) {
+                         const float* offset, const float* mean, const float* variance, FloatType type,
+                         BatchNormShape shape, BatchNormSpec spec, const Context& context) {
   require(shape.rows >= 1, "batch_norm", "expected at least one row to take statistics of; found none");
   const BatchNormKernels& kernels = batch_norm_kernels(type);
   const int64_t channels = shape.channels;
   const Blocks blocks(shape);
-  if (!spec.relu) output = nullptr;
+  const bool has_residual = residual_gradient != nullptr;
+  auto* constants = static_cast<float*>(scratch(ScratchSlot::kKernel, 4 * channels * sizeof(float)));
+  float *gain = constants, *slope = constants + channels, *shift = constants + 2 * channels,
+        *forward_gain = constants + 3 * channels;
+  forward_gains(forward_gain, scale, variance, channels, spec);
+  ReluMask mask{};
+  if (spec.relu && has_residual) mask.output = output;
+  if (spec.relu && !has_residual) mask.gain = forward_gain, mask.offset = offset;
   auto* partial = static_cast<float*>(scratch(ScratchSlot::kPartialSums, blocks.count * 2 * channels * sizeof(float)));
   for_blocks(blocks, context, [&](int64_t block) {
     const int64_t row = block * blocks.rows;
     float* sums = partial + block * 2 * channels;
-    kernels.backward_sums(sums, sums + channels, at(output_gradient, row, channels, type),
-                          at(input, row, channels, type), at(output, row, channels, type), mean, blocks.rows_of(block),
+    kernels.backward_sums(sums, sums + channels, at(residual_gradient, row, channels, type),
+                          at(output_gradient, row, channels, type), at(input, row, channels, type),
+                          {at(mask.output, row, channels, type), mask.gain, mask.offset}, mean, blocks.rows_of(block),
                           channels);
   });
-  auto* constants = static_cast<float*>(scratch(ScratchSlot::kKernel, 3 * channels * sizeof(float)));
-  float *gain = constants, *slope = constants + channels, *shift = constants + 2 * channels;
   for (int64_t c = 0; c < channels; ++c) {
     double sum = 0, product = 0;
     for (int64_t block = 0; block < blocks.count; ++block) {
@@ -155,11 +165,14 @@ void batch_norm_backward(void* input_gradient, float* scale_gradient, float* off
     slope[c] = static_cast<float>(whole_gain * deviation * deviation * product / static_cast<double>(shape.rows));
     shift[c] = static_cast<float>(whole_gain * sum / static_cast<double>(shape.rows));
   }
+  // The residual's gradient is what passed relu: no need to look at two tensors for that again.
+  const void* gradient = has_residual ? residual_gradient : output_gradient;
+  if (has_residual) mask = {};
   for_blocks(blocks, context, [&](int64_t block) {
     const int64_t row = block * blocks.rows;
-    kernels.backward_apply(at(input_gradient, row, channels, type), at(residual_gradient, row, channels, type),
-                           at(output_gradient, row, channels, type), at(input, row, channels, type),
-                           at(output, row, channels, type), gain, mean, slope, shift, blocks.rows_of(block), channels);
+    kernels.backward_apply(at(input_gradient, row, channels, type), at(gradient, row, channels, type),
+                           at(input, row, channels, type), mask, gain, mean, slope, shift, blocks.rows_of(block),
+                           channels);
   });
 }
 

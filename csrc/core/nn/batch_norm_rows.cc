@@ -225,25 +225,42 @@ void apply(void* output, const void* input, const void* residual, const float* g
   chosen(output, input, residual ? residual : input, gain, center, offset, rows, channels);
 }
 
-template <class T, bool kRelu>
-void backward_sums_as(float* sums, float* products, const void* gradient, const void* input, const void* output,
-                      const float* center, int64_t rows, int64_t channels) {
+enum class Mask { kNone, kByOutput, kByInput };
+
+// Smaller values become zero when they are rounded.
+template <class T>
+constexpr float kLeastPositive = std::is_same_v<T, float> ? 0.0f : 0x1p-134f;
+
+template <class T, Mask kMask, bool kPasses>
+void backward_sums_as(float* sums, float* products, void* passed, const void* gradient, const void* input,
+                      const ReluMask& mask, const float* center, int64_t rows, int64_t channels) {
   std::memset(sums, 0, channels * sizeof(float));
   std::memset(products, 0, channels * sizeof(float));
   for_tiles(rows, channels, [&](const Tile& tile, auto registers, auto whole) {
     constexpr int kRegisters = registers;
-    const Constants<kRegisters> middle(center, tile);
+    const Constants<kRegisters> middle(center, tile), gains(kMask == Mask::kByInput ? mask.gain : center, tile),
+        offsets(kMask == Mask::kByInput ? mask.offset : center, tile);
     Sums<kRegisters> total, product;
     const T* x = static_cast<const T*>(input) + tile.offset;
-    const T* y = static_cast<const T*>(output) + tile.offset;
+    const T* y = static_cast<const T*>(kMask == Mask::kByOutput ? mask.output : input) + tile.offset;
     const T* g = static_cast<const T*>(gradient) + tile.offset;
-    for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride, y += tile.stride, g += tile.stride) {
+    T* p = static_cast<T*>(passed) + (kPasses ? tile.offset : 0);
+    for (int64_t row = 0; row < tile.rows; ++row) {
       for (int k = 0; k < kRegisters; ++k) {
         Floats through = lanes_at<T, whole>(g + k * kLanes, tile);
-        if constexpr (kRelu) through = lanes_at<T, whole>(y + k * kLanes, tile) > 0.0f ? through : Floats{};
+        const Floats away = lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k];
+        if constexpr (kMask == Mask::kByOutput) {
+          through = lanes_at<T, whole>(y + k * kLanes, tile) > 0.0f ? through : Floats{};
+        }
+        if constexpr (kMask == Mask::kByInput) {
+          through = gains.values[k] * away + offsets.values[k] > kLeastPositive<T> ? through : Floats{};
+        }
+        if constexpr (kPasses) lanes_to<T, whole>(p + k * kLanes, through, tile);
         total.values[k] += through;
-        product.values[k] += through * (lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k]);
+        product.values[k] += through * away;
       }
+      x += tile.stride, y += tile.stride, g += tile.stride;
+      if constexpr (kPasses) p += tile.stride;
     }
     total.add_to(sums, tile);
     product.add_to(products, tile);
@@ -251,47 +268,46 @@ void backward_sums_as(float* sums, float* products, const void* gradient, const 
 }
 
 template <class T>
-void backward_sums(float* sums, float* products, const void* gradient, const void* input, const void* output,
-                   const float* center, int64_t rows, int64_t channels) {
-  const auto chosen = output ? backward_sums_as<T, true> : backward_sums_as<T, false>;
-  chosen(sums, products, gradient, input, output ? output : input, center, rows, channels);
+void backward_sums(float* sums, float* products, void* passed, const void* gradient, const void* input,
+                   const ReluMask& mask, const float* center, int64_t rows, int64_t channels) {
+  const auto chosen =
+      mask.output ? (passed ? backward_sums_as<T, Mask::kByOutput, true> : backward_sums_as<T, Mask::kByOutput, false>)
+      : mask.gain ? (passed ? backward_sums_as<T, Mask::kByInput, true> : backward_sums_as<T, Mask::kByInput, false>)
+                  : (passed ? backward_sums_as<T, Mask::kNone, true> : backward_sums_as<T, Mask::kNone, false>);
+  chosen(sums, products, passed, gradient, input, mask, center, rows, channels);
 }
 
-template <class T, bool kRelu, bool kResidual>
-void backward_apply_as(void* input_gradient, void* residual_gradient, const void* gradient, const void* input,
-                       const void* output, const float* gain, const float* center, const float* slope,
-                       const float* shift, int64_t rows, int64_t channels) {
+template <class T, bool kMasks>
+void backward_apply_as(void* input_gradient, const void* gradient, const void* input, const ReluMask& mask,
+                       const float* gain, const float* center, const float* slope, const float* shift, int64_t rows,
+                       int64_t channels) {
   for_tiles(rows, channels, [&](const Tile& tile, auto registers, auto whole) {
     constexpr int kRegisters = registers;
-    const Constants<kRegisters> gains(gain, tile), middle(center, tile), slopes(slope, tile), shifts(shift, tile);
+    const Constants<kRegisters> gains(gain, tile), middle(center, tile), slopes(slope, tile), shifts(shift, tile),
+        forward(kMasks ? mask.gain : center, tile), offsets(kMasks ? mask.offset : center, tile);
     const T* x = static_cast<const T*>(input) + tile.offset;
-    const T* y = static_cast<const T*>(output) + tile.offset;
     const T* g = static_cast<const T*>(gradient) + tile.offset;
     T* dx = static_cast<T*>(input_gradient) + tile.offset;
-    T* dr = static_cast<T*>(residual_gradient) + tile.offset;
-    for (int64_t row = 0; row < tile.rows; ++row) {
+    for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride, g += tile.stride, dx += tile.stride) {
       for (int k = 0; k < kRegisters; ++k) {
         Floats through = lanes_at<T, whole>(g + k * kLanes, tile);
-        if constexpr (kRelu) through = lanes_at<T, whole>(y + k * kLanes, tile) > 0.0f ? through : Floats{};
-        if constexpr (kResidual) lanes_to<T, whole>(dr + k * kLanes, through, tile);
         const Floats away = lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k];
+        if constexpr (kMasks) {
+          through = forward.values[k] * away + offsets.values[k] > kLeastPositive<T> ? through : Floats{};
+        }
         lanes_to<T, whole>(dx + k * kLanes, gains.values[k] * through - slopes.values[k] * away - shifts.values[k],
                            tile);
       }
-      x += tile.stride, y += tile.stride, g += tile.stride, dx += tile.stride, dr += tile.stride;
     }
   });
 }
 
 template <class T>
-void backward_apply(void* input_gradient, void* residual_gradient, const void* gradient, const void* input,
-                    const void* output, const float* gain, const float* center, const float* slope, const float* shift,
-                    int64_t rows, int64_t channels) {
-  const auto chosen =
-      output ? (residual_gradient ? backward_apply_as<T, true, true> : backward_apply_as<T, true, false>)
-             : (residual_gradient ? backward_apply_as<T, false, true> : backward_apply_as<T, false, false>);
-  chosen(input_gradient, residual_gradient ? residual_gradient : input_gradient, gradient, input,
-         output ? output : input, gain, center, slope, shift, rows, channels);
+void backward_apply(void* input_gradient, const void* gradient, const void* input, const ReluMask& mask,
+                    const float* gain, const float* center, const float* slope, const float* shift, int64_t rows,
+                    int64_t channels) {
+  const auto chosen = mask.gain ? backward_apply_as<T, true> : backward_apply_as<T, false>;
+  chosen(input_gradient, gradient, input, mask, gain, center, slope, shift, rows, channels);
 }
 
 template <class T>

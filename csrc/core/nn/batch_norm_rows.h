@@ -7,6 +7,13 @@
 
 namespace lambda_fast {
 
+// Where relu let a gradient pass: where `output` was positive, or, if that is null, where apply's gain and offset make
+// a positive value of the input; everywhere if both are null.
+struct ReluMask {
+  const void* output;
+  const float *gain, *offset;
+};
+
 // All pointers to void are to rows of the table's float type; all pointers to float to one value for each channel.
 struct BatchNormKernels {
   // sum[c] = the column's sum
@@ -19,15 +26,15 @@ struct BatchNormKernels {
   void (*apply)(void* output, const void* input, const void* residual, const float* gain, const float* center,
                 const float* offset, bool relu, int64_t rows, int64_t channels);
 
-  // With g the gradient where `output` is positive, or everywhere if output is null:
-  // sum[c] = the sum of g, product[c] = the sum of g * (input - center[c]).
-  void (*backward_sums)(float* sum, float* product, const void* gradient, const void* input, const void* output,
-                        const float* center, int64_t rows, int64_t channels);
+  // With g the gradient where the mask lets it pass: sum[c] = the sum of g, product[c] = the sum of
+  // g * (input - center[c]). passed = g where that is not null.
+  void (*backward_sums)(float* sum, float* product, void* passed, const void* gradient, const void* input,
+                        const ReluMask& mask, const float* center, int64_t rows, int64_t channels);
 
-  // input_gradient = gain * g - slope * (input - center) - shift, and residual_gradient = g if it is not null.
-  void (*backward_apply)(void* input_gradient, void* residual_gradient, const void* gradient, const void* input,
-                         const void* output, const float* gain, const float* center, const float* slope,
-                         const float* shift, int64_t rows, int64_t channels);
+  // input_gradient = gain * g - slope * (input - center) - shift. A mask by `output` has been applied before.
+  void (*backward_apply)(void* input_gradient, const void* gradient, const void* input, const ReluMask& mask,
+                         const float* gain, const float* center, const float* slope, const float* shift, int64_t rows,
+                         int64_t channels);
 };
 
 // The best table for this machine; LAMBDA_FAST_ISA asks for a lower one.

@@ -160,7 +160,7 @@ class BatchNormalization(keras.layers.Layer):
 @tf.RegisterGradient("LambdaFast>BatchNorm")
 def _batch_norm_gradient(op: tf.Operation, dy: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor]:
     """The statistics feed moving averages, through which nothing flows back."""
-    x, scale, _offset, *residuals = op.inputs
+    x, scale, offset, *residuals = op.inputs
     y, mean, variance = op.outputs
     relu = op.get_attr("relu")
     dx, dscale, doffset, dresidual = native.ops().lambda_fast_batch_norm_grad(
@@ -168,6 +168,7 @@ def _batch_norm_gradient(op: tf.Operation, dy: tf.Tensor, *_: tf.Tensor) -> list
         x,
         y if relu else x,
         scale,
+        offset,
         mean,
         variance,
         residuals=len(residuals) if relu else 0,
