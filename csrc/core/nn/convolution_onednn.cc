@@ -254,7 +254,7 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
     });
     return;
   }
-  if (prefers_tiles(type) && is_unstrided(shape) && has_tile_convolution_bf16(narrow)) {
+  if (prefers_tiles(type) && (forward || is_unstrided(shape)) && has_tile_convolution_bf16(narrow)) {
     auto* packed = static_cast<uint16_t*>(scratch(ScratchSlot::kKernel, tile_kernel_bytes(narrow)));
     (forward ? pack_tile_kernel_bf16 : pack_turned_tile_kernel_bf16)(packed, kernel, shape);
     parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {

@@ -53,9 +53,9 @@ bool has_narrow_convolution_bf16(const ConvolutionShape& shape) {
 bool has_tile_convolution_bf16(const ConvolutionShape& shape) {
   const bool is_padded = shape.pad_top >= 0 && shape.pad_bottom >= 0 && shape.pad_left >= 0 && shape.pad_right >= 0;
   const int64_t row_bytes = 2 * (shape.width + shape.pad_left + shape.pad_right) * shape.in_channels;
-  return has_matrix_tiles() && is_padded && shape.stride[0] == 1 && shape.stride[1] == 1 &&
-         shape.in_channels % 2 == 0 && shape.out_channels % 16 == 0 && shape.in_channels <= kMostTileChannels &&
-         shape.out_channels <= kMostTileChannels && row_bytes <= kMostTileRowBytes;
+  return has_matrix_tiles() && is_padded && shape.in_channels % 2 == 0 && shape.out_channels % 16 == 0 &&
+         shape.in_channels <= kMostTileChannels && shape.out_channels <= kMostTileChannels &&
+         row_bytes <= kMostTileRowBytes;
 }
 
 bool has_tile_kernel_gradient_bf16(const ConvolutionShape& shape) {

@@ -16,7 +16,7 @@ bool has_kernel_gradient_bf16(const ConvolutionShape& shape);
 // narrow_convolution_bf16.h: 3 x 3 kernels, stride 1, 16 or 32 channels, rows of at least 8 pixels.
 bool has_narrow_convolution_bf16(const ConvolutionShape& shape);
 
-// tile_convolution_bf16.h: stride 1, output channels a multiple of 16, an even number of input channels, few of both.
+// tile_convolution_bf16.h: output channels a multiple of 16, an even number of input channels, few of both.
 bool has_tile_convolution_bf16(const ConvolutionShape& shape);
 
 // tile_kernel_gradient_bf16.h: 3 x 3 kernels, stride 1, channels multiples of 16.
