@@ -52,6 +52,9 @@ def main():
         "lf_conv2d_backprop_input": error(
             call("lf_conv2d_backprop_input", like(x), kernel, dy, **options), dx
         ),
+        "lf_conv2d_backprop_input_add": error(
+            call("lf_conv2d_backprop_input_add", like(x), kernel, dy, x, **options), dx + x
+        ),
         "lf_conv2d_backprop_filter": error(
             call("lf_conv2d_backprop_filter", like(kernel), x, dy, **options), dkernel
         ),

@@ -207,6 +207,28 @@ def small_net(shape=(12, 10, 3)):
 
 
 @needs_native
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("strides", [1, 2])
+def test_a_layer_that_keeps_its_input_gives_the_sum_of_gradients(take, path, strides):
+    take(path)
+    x, weight = tf.constant(images(3, 9, 8, 16)), tf.constant(images(3, 9, 8, 16, seed=1))
+    layer = Conv2D(16, 3, strides=strides, padding=1, keep_input=True)
+    layer.build(x.shape)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y, same = layer(x)
+        convolved, kept = tf.reduce_sum(y**2), tf.reduce_sum(weight * same)
+        both = convolved + kept
+    assert np.array_equal(same, x)
+    variables = [x, layer.kernel]
+    apart = [tape.gradient(part, variables) for part in (convolved, kept)]
+    dx, dkernel = tape.gradient(both, variables)
+    close(dx, apart[0][0] + apart[1][0])
+    close(dkernel, apart[0][1])
+    assert layer.compute_output_shape(x.shape) == (tuple(y.shape), tuple(x.shape))
+    assert Conv2D.from_config(layer.get_config()).keep_input
+
+
 @pytest.mark.parametrize("paths", [("native", "plain"), ("plain", "native")], ids="_to_".join)
 def test_weights_of_one_path_load_in_the_other(take, tmp_path, paths):
     first, second = paths

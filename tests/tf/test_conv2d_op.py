@@ -107,6 +107,57 @@ def test_the_gradients_are_registered(name, jit_compile, dtype):
     assert bytes_of(found) == bytes_of(eager(name, dtype)[1:])
 
 
+def sums(x, kernel, dy, dshortcut, options):
+    """Gradients of the input and the kernel, where the input also goes past the convolution."""
+    with tf.GradientTape() as tape:
+        tape.watch([x, kernel])
+        y, same = native.ops().lambda_fast_conv2d_and_input(input=x, kernel=kernel, **options)
+    return (y, same, *tape.gradient([y, same], [x, kernel], [dy, dshortcut]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("jit_compile", [None, False, True], ids=["eager", "graph", "xla"])
+@pytest.mark.parametrize("name", [*FEW, "batch_70", "pointwise"])
+def test_a_shortcuts_gradient_is_added(name, jit_compile, dtype):
+    case = CASES[name]
+    x, kernel, dy = nn_cases.convolution_inputs(name, dtype)
+    dshortcut = nn_cases.to_dtype(nn_cases.generator(name, "add").normal(size=x.shape), dtype)
+    function = functools.partial(sums, options=case.options())
+    if jit_compile is not None:
+        function = tf.function(function, jit_compile=jit_compile)
+    y, same, dx, dkernel = function(*map(tf.constant, (x, kernel, dy, dshortcut)))
+    assert bytes_of((y, dkernel)) == bytes_of((eager(name, dtype)[0], eager(name, dtype)[2]))
+    assert same.numpy().tobytes() == x.tobytes()
+    kernel = nn_reference.rounded(kernel, dtype)
+    alone = nn_reference.convolve_backward_input(x.shape, kernel, dy, **case.options())
+    expected = alone + np.asarray(dshortcut, np.float64)
+    if dtype == "float32":
+        within(dx, expected, dtype)
+    else:  # some kernels round the convolution's part first
+        error = np.abs(np.asarray(dx, np.float64) - expected)
+        bound = 1e-5 * np.abs(alone).max() + (np.abs(alone) + np.abs(expected)) * 2**-8
+        assert (error <= bound).all(), error.max()
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True], ids=["eager", "graph", "xla"])
+def test_an_addend_of_another_shape_is_refused(jit_compile):
+    def function(x, kernel, dy, addend):
+        return native.ops().lambda_fast_conv2d_backprop_input_add(
+            x, kernel, dy, addend, strides=STEP, padding=PAD
+        )
+
+    shapes = ([2, 5, 6, 3], [3, 3, 3, 8], [2, 5, 6, 8], [2, 5, 6, 4])
+    if jit_compile is None:
+        with refused(INVALID, "an addend"):
+            function(*map(tf.zeros, shapes))
+        return
+    with refused(ValueError, "an addend"):
+        traced(function, shapes, jit_compile).get_concrete_function()
+    unknown = traced(function, [None] * 4, jit_compile)
+    with refused(INVALID, "an addend"):
+        unknown(*map(tf.zeros, shapes))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*FEW, "batch_69", "batch_70", "channels_130"])
 def test_the_same_call_gives_the_same_bits(name, dtype):

@@ -29,5 +29,5 @@ def test_the_handlers_give_the_reference_in_jax():
     )
     assert done.returncode == 0, done.stderr
     errors = json.loads(done.stdout)
-    assert len(errors) == 4
+    assert len(errors) == 5
     assert max(errors.values()) < 1e-5, errors
