@@ -83,7 +83,7 @@ CONVOLUTIONS = {
     "pairs_stride_3": Convolution((3, 10, 14, 8), THREE, 32, (3, 3), (0, 1, 2, 0)),
     "pairs_far_rows_16": Convolution((3, 3, 5, 8), THREE, 16, padding=(4, 0, 3, 2)),
     "pairs_far_rows_32": Convolution((3, 3, 5, 8), THREE, 32, padding=(0, 5, 2, 4)),
-    # Pairs of images, one left over; several bands, the last one shorter; a kernel of its own width.
+    # Pairs of images, one left over; several bands, the last one shorter; wider kernels.
     "tiles_8": Convolution((7, 8, 8, 64), THREE, 64),
     "tiles_bands": Convolution((3, 33, 20, 32), THREE, 32),
     "tiles_strided": Convolution((5, 17, 15, 16), THREE, 48, (2, 2)),
