@@ -102,6 +102,7 @@ REGISTER_OP("LambdaFast>BatchNormInference")
     .Attr("relu: bool")
     .SetShapeFn([](InferenceContext* c) { return infer_forward(c, 4, 0); });
 
+// `residuals` as forward had them.
 REGISTER_OP("LambdaFast>BatchNormGrad")
     .Input("output_gradient: T")
     .Input("input: T")

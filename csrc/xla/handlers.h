@@ -40,7 +40,8 @@ extern "C" LF_EXPORT XLA_FFI_Error* lf_batch_norm_host(XLA_FFI_CallFrame* call_f
 inline constexpr char kBatchNormInferenceTarget[] = "lf_batch_norm_inference";
 extern "C" LF_EXPORT XLA_FFI_Error* lf_batch_norm_inference_host(XLA_FFI_CallFrame* call_frame);
 
-// dy, x, y T[..., c], scale, offset, mean, variance f32[c] -> dx as x, dscale f32[c], doffset f32[c] and, or not, dresidual.
+// dy, x, y T[..., c], scale, offset, mean, variance f32[c] -> dx as x, dscale f32[c], doffset f32[c] and, where there
+// was a residual, dresidual.
 inline constexpr char kBatchNormGradTarget[] = "lf_batch_norm_grad";
 extern "C" LF_EXPORT XLA_FFI_Error* lf_batch_norm_grad_host(XLA_FFI_CallFrame* call_frame);
 

@@ -41,10 +41,8 @@ def processor() -> Iterator[Finding]:
     else:
         yield Finding("loops", "ok", loops)
     if built["fast_bfloat16"]:
-        users = "oneDNN" if "amx_bf16" in has else "oneDNN and two kernels of our own"
-        yield Finding(
-            "bfloat16", "ok", f"{has[-1]}, used by {users}; precision=auto means bfloat16"
-        )
+        used = f"{has[-1]}, used by oneDNN and kernels of our own; precision=auto means bfloat16"
+        yield Finding("bfloat16", "ok", used)
     else:
         yield Finding(
             "bfloat16",

@@ -92,7 +92,7 @@ class JpegCutter:
         """Leaves what windows do not show out of those files where that can be done.
 
         Args:
-            contents: each uint8 [bytes]; the part that is left out may be written over.
+            contents: each uint8 [bytes]; may be written over.
             windows: int32 [images, 4], each y, x, height, width, in upright images.
             ids: int64 [images], of the files.
 

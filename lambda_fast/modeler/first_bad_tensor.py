@@ -96,15 +96,18 @@ def _tensors(modeler: Any, images: tf.Tensor, labels: tf.Tensor) -> Iterator[tup
 
 
 def _layers(model: keras.Model) -> list[tuple[str, Any]]:
-    """Layers and single operations with one output each, in the order of computation."""
+    """The first output of layers and single operations, in the order of computation.
+
+    A second one is a layer's input (`Conv2D(keep_input=True)`), which is another's output.
+    """
     found = []
     for each in getattr(model, "operations", model.layers):
         try:
-            output = each.output
+            outputs = keras.tree.flatten(each.output)
         except (AttributeError, ValueError):  # called more than once, or never
             continue
-        if isinstance(output, keras.KerasTensor) and not isinstance(each, keras.layers.InputLayer):
-            found.append((each.name, output))
+        if outputs and not isinstance(each, keras.layers.InputLayer):
+            found.append((each.name, outputs[0]))
     return found
 
 

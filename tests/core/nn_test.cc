@@ -226,7 +226,8 @@ int main() {
                                         ConvolutionShape{3, 33, 20, 32, 3, 3, 32, {1, 1}, 1, 1, 1, 1},
                                         ConvolutionShape{2, 12, 10, 16, 5, 5, 32, {1, 1}, 2, 2, 2, 2},
                                         ConvolutionShape{2, 6, 21, 6, 1, 1, 48, {1, 1}, 0, 0, 0, 0},
-                                        ConvolutionShape{2, 9, 9, 16, 1, 3, 16, {1, 1}, 0, 0, 1, 1}}) {
+                                        ConvolutionShape{2, 9, 9, 16, 1, 3, 16, {1, 1}, 0, 0, 1, 1},
+                                        ConvolutionShape{3, 5, 6, 16, 3, 3, 16, {1, 1}, 4, 3, 4, 5}}) {
     lambda_fast::test_convolution(shape,
                                   "convolution of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
   }

@@ -153,6 +153,49 @@ def test_windows_show_the_same_pixels_of_fewer_columns(decoder, kind):
     assert len(cut([content], small, index)[0][0]) < 0.45 * len(content)
 
 
+@pytest.mark.parametrize("width", [400, 401, 402, 403, 404, 405, 406])
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2"])
+def test_the_last_columns_are_smoothed_as_the_whole_file_is(decoder, width, subsampling):
+    content = encoded(photo(4, 64, width), subsampling=subsampling)
+    windows = np.array(
+        [(y, x, 9, width - x) for y in (0, 20, 50) for x in range(width - 24, width)], np.int32
+    )
+    files = [np.frombuffer(content, np.uint8)] * len(windows)
+    expected = decoder.decode(files, windows)
+    index = native.core().PlaceIndex(1, INDEX_BYTES)
+    for _ in range(2):
+        lefts, lacks = cut([content] * len(windows), windows, index)
+        moved = windows.copy()
+        moved[:, :2] -= lacks.astype(np.int32)
+        assert (lacks[:, 1] > 0).all()
+        for one, other in zip(decoder.decode(lefts, moved), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def with_size(content, height, width):
+    """The same file with another size in its header."""
+    changed, at = bytearray(content), content.index(b"\xff\xc0") + 5
+    changed[at : at + 4] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("size", [(65_535, 410), (120, 65_535)])
+def test_what_no_decoder_takes_is_not_made_smaller(size):
+    content = with_size(WIDE_CUT["grey"], *size)
+    window = np.array([[100, 300, 9, 9]], np.int32)
+    (left,), lacks = cut([content], window, native.core().PlaceIndex(1, INDEX_BYTES))
+    assert not lacks.any() and left.tobytes() == content
+
+
+def test_a_scan_that_ends_early_is_not_walked_on(decoder):
+    # Its header promises 268 million pixels; zeros behind its end would decode to no end.
+    content = with_size(WIDE_CUT["grey"], 16_384, 16_384)
+    window = np.array([[16_000, 0, 9, 9]], np.int32)
+    for index in (None, native.core().PlaceIndex(1, 40), native.core().PlaceIndex(1, INDEX_BYTES)):
+        (left,), lacks = cut([content], window, index)
+        assert not lacks.any() and left.tobytes() == content
+
+
 def test_few_places_in_the_index_cut_rows_alone(decoder):
     _, lacks, _ = check_pixels(decoder, WIDE_CUT["4:4:4"], native.core().PlaceIndex(1, 400))
     assert lacks[:, 0].any() and not lacks[:, 1].any()

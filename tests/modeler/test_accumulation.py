@@ -2,14 +2,17 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_modeler
 from tiny_modeler import inputter, tiny
 
 from lambda_fast import checkpoint, checkpoint_fit
 from lambda_fast.modeler.first_bad_tensor import first_bad_tensor
 from lambda_fast.modeler.image_classification_modeler import ImageClassificationModeler
+from lambda_fast.network.layers import Conv2D
 from lambda_fast.runner.evaluate import evaluate
 
 
@@ -107,3 +110,18 @@ def test_what_is_not_finite_is_looked_for_part_by_part(monkeypatch):
     assert found.size == 4 * math.prod(modeler.model.get_layer("conv").output.shape[1:])
     after = [variable.numpy() for variable in modeler.variables().values()]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_a_layer_that_keeps_its_input_is_looked_at_too(monkeypatch):
+    def net(num_classes, image_shape):
+        image = keras.Input(image_shape, name="image")
+        x, shortcut = Conv2D(3, 3, padding=1, keep_input=True, name="first")(image)
+        x = keras.layers.Add(name="sum")([x, shortcut])
+        x = keras.layers.Flatten(name="flat")(x)
+        return keras.Model(image, keras.layers.Dense(num_classes, name="logits")(x))
+
+    monkeypatch.setattr(tiny_modeler, "net", net)
+    modeler, feed = tiny(monkeypatch, batch=4)
+    kernel = modeler.model.get_layer("first").kernel
+    kernel.assign(np.full(kernel.shape, 3e38, np.float32))
+    assert first_bad_tensor(modeler, feed.batch(0, 0)).name == "the output of layer first"

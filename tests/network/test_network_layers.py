@@ -206,7 +206,6 @@ def small_net(shape=(12, 10, 3)):
     return keras.Model(image, keras.layers.Dense(4, name="logits")(x), name="small")
 
 
-@needs_native
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("strides", [1, 2])
 def test_a_layer_that_keeps_its_input_gives_the_sum_of_gradients(take, path, strides):
@@ -229,6 +228,7 @@ def test_a_layer_that_keeps_its_input_gives_the_sum_of_gradients(take, path, str
     assert Conv2D.from_config(layer.get_config()).keep_input
 
 
+@needs_native
 @pytest.mark.parametrize("paths", [("native", "plain"), ("plain", "native")], ids="_to_".join)
 def test_weights_of_one_path_load_in_the_other(take, tmp_path, paths):
     first, second = paths

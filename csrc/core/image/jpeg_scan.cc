@@ -215,8 +215,9 @@ bool walk_mcus(JpegBits& bits, const JpegHeader& header, int64_t count, int32_t*
         if (!walk_block(bits, *each.dc, *each.ac, &values[i])) return false;
       }
     }
+    if (bits.ended()) return false;
   }
-  return !bits.ended();
+  return true;
 }
 
 }  // namespace
@@ -255,7 +256,7 @@ bool JpegWalker::go_to(int64_t mcu) {
     if (!walk_mcus(bits, header_, next - place_.mcu, place_.values)) return false;
     place_.mcu = next;
     place_.byte = bits.position(&place_.gone) - bytes_;
-    if (place_.byte >= count_) return false;
+    if (place_.byte < header_.end || place_.byte >= count_) return false;
     if (index_ != nullptr && next % stride_ == 0) index_->keep(file_, stride_, place_, prefix_);
   }
   return true;

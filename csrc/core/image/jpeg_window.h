@@ -20,12 +20,12 @@ struct CutJpeg {
 // A window (of the upright image) shows the same pixels in the JPEG that is left, at row `y - rows` and column
 // `x - columns`.
 //
-// bytes: the file [count], sound as inspect_encoded_image has it. The part that is left out is written over.
+// bytes: the file [count], sound as inspect_encoded_image has it; written over where something is left out.
 // index: where MCUs begin, in this file and others, for the next time; null: it is not kept.
 // file: its place in the index.
 //
 // Nothing is done to files that are no baseline JPEGs of one scan, that have restart markers or EXIF (which may turn
-// them), or whose codes are damaged before the window's end: decoders see these as they are.
+// them), or whose codes are found to be damaged on the way: decoders see these as they are.
 CutJpeg cut_jpeg(uint8_t* bytes, int64_t count, const Window& window, PlaceIndex* index = nullptr, int64_t file = 0);
 
 }  // namespace lambda_fast

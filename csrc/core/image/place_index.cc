@@ -9,7 +9,7 @@
 namespace lambda_fast {
 namespace {
 
-constexpr int64_t kMostPlaces = 512;  // of a file: every other MCU of a photograph of 500 pixels
+constexpr int64_t kMostPlaces = 512;  // of a file
 constexpr int64_t kLeastStride = 4;   // MCUs that are walked over as fast as they are looked for
 
 uint64_t mix(uint64_t state, uint64_t word) {

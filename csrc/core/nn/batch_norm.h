@@ -34,8 +34,8 @@ void batch_norm_inference(void* output, const void* input, const float* scale, c
                           const float* variance, const void* residual, FloatType type, BatchNormShape shape,
                           BatchNormSpec spec, const Context& context);
 
-// `residual_gradient` may be null. Where relu let the gradient through is computed anew from the input, or, where there
-// was a residual, told by `output`, which else is not read.
+// `residual_gradient` is null where there was no residual. Where relu let the gradient through is computed anew from
+// the input, or, where there was a residual, told by `output`, which else is not read.
 void batch_norm_backward(void* input_gradient, float* scale_gradient, float* offset_gradient, void* residual_gradient,
                          const void* output_gradient, const void* input, const void* output, const float* scale,
                          const float* offset, const float* mean, const float* variance, FloatType type,
