@@ -1,6 +1,6 @@
 // The gradient of a convolution's kernel in bfloat16 on AMX's matrix tiles, for layers of few channels.
 //
-// oneDNN's own spends most of its time on changes of layout there; see tile_kernel_gradient_bf16.cc.
+// oneDNN's own takes about twice the time there; see tile_kernel_gradient_bf16.cc for how the memory moves here.
 #pragma once
 
 #include <cstdint>
