@@ -20,7 +20,8 @@ constexpr int64_t kLeastNarrowWidth = 8;
 // Beyond, oneDNN's kernels for tiles are as fast or faster: of a band, few rows fit into the first cache.
 constexpr int64_t kMostTileChannels = 64;
 constexpr int64_t kMostTileRowBytes = 3 << 10;
-// Measured up to here: a kernel's gradient takes half of oneDNN's time to nine tenths, and as long for 224 x 224 images.
+// Measured up to here: a kernel's gradient takes half of oneDNN's time to nine tenths, and as long for 224 x 224
+// images.
 constexpr int64_t kMostTileGradientChannels = 512;
 
 bool has_instructions() {

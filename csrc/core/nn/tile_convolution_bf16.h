@@ -1,6 +1,7 @@
 // Convolution in bfloat16 on AMX's matrix tiles, for layers of few channels.
 //
-// oneDNN's kernels reach a tenth to a fifth of the tiles' speed there; see tile_convolution_bf16.cc for how the memory moves here.
+// oneDNN's kernels reach a tenth to a fifth of the tiles' speed there; see tile_convolution_bf16.cc for how the memory
+// moves here.
 #pragma once
 
 #include <cstdint>
