@@ -110,6 +110,27 @@ struct Taps {
   Run run;
 };
 
+// Adds a piece of the run, from `value` on, to kTiles tiles of sums: tiles kA and kB have its width.
+template <int kTiles, int kA, int kB>
+inline __attribute__((always_inline)) void add_piece(const uint16_t* const* from, int64_t value, const uint16_t* kernel,
+                                                     int64_t pixel_bytes) {
+  load_tile<kB>(kernel, 64);
+  load_tile<kA>(from[0] + value, pixel_bytes);
+  multiply_tiles<0, kA, kB>();
+  if constexpr (kTiles > 1) {
+    load_tile<kA>(from[1] + value, pixel_bytes);
+    multiply_tiles<1, kA, kB>();
+  }
+  if constexpr (kTiles > 2) {
+    load_tile<kA>(from[2] + value, pixel_bytes);
+    multiply_tiles<2, kA, kB>();
+  }
+  if constexpr (kTiles > 3) {
+    load_tile<kA>(from[3] + value, pixel_bytes);
+    multiply_tiles<3, kA, kB>();
+  }
+}
+
 // sums[tile] = what kTiles x 16 output pixels see, for 16 output channels.
 template <int kTiles>
 void multiply(float* sums, const uint16_t* const* from, const Taps& taps) {
@@ -118,44 +139,14 @@ void multiply(float* sums, const uint16_t* const* from, const Taps& taps) {
   if constexpr (kTiles > 2) zero_tile<2>();
   if constexpr (kTiles > 3) zero_tile<3>();
   const uint16_t* kernel = taps.kernel;
-  int64_t at = 0;
-  for (int64_t ky = 0; ky < taps.kernel_rows; ++ky, at += taps.row_values) {
+  int64_t value = 0;
+  for (int64_t ky = 0; ky < taps.kernel_rows; ++ky, value += taps.row_values) {
     for (int64_t piece = 0; piece < taps.run.whole; ++piece, kernel += kPieceValues) {
-      const int64_t value = at + piece * kTileDepth;
-      load_tile<kWholeB>(kernel, 64);
-      load_tile<kWholeA>(from[0] + value, taps.pixel_bytes);
-      multiply_tiles<0, kWholeA, kWholeB>();
-      if constexpr (kTiles > 1) {
-        load_tile<kWholeA>(from[1] + value, taps.pixel_bytes);
-        multiply_tiles<1, kWholeA, kWholeB>();
-      }
-      if constexpr (kTiles > 2) {
-        load_tile<kWholeA>(from[2] + value, taps.pixel_bytes);
-        multiply_tiles<2, kWholeA, kWholeB>();
-      }
-      if constexpr (kTiles > 3) {
-        load_tile<kWholeA>(from[3] + value, taps.pixel_bytes);
-        multiply_tiles<3, kWholeA, kWholeB>();
-      }
+      add_piece<kTiles, kWholeA, kWholeB>(from, value + piece * kTileDepth, kernel, taps.pixel_bytes);
     }
     if (taps.run.rest == 0) continue;
-    const int64_t value = at + taps.run.whole * kTileDepth;
-    load_tile<kRestB>(kernel, 64);
+    add_piece<kTiles, kRestA, kRestB>(from, value + taps.run.whole * kTileDepth, kernel, taps.pixel_bytes);
     kernel += kPieceValues;
-    load_tile<kRestA>(from[0] + value, taps.pixel_bytes);
-    multiply_tiles<0, kRestA, kRestB>();
-    if constexpr (kTiles > 1) {
-      load_tile<kRestA>(from[1] + value, taps.pixel_bytes);
-      multiply_tiles<1, kRestA, kRestB>();
-    }
-    if constexpr (kTiles > 2) {
-      load_tile<kRestA>(from[2] + value, taps.pixel_bytes);
-      multiply_tiles<2, kRestA, kRestB>();
-    }
-    if constexpr (kTiles > 3) {
-      load_tile<kRestA>(from[3] + value, taps.pixel_bytes);
-      multiply_tiles<3, kRestA, kRestB>();
-    }
   }
   constexpr int64_t kSums = kTileRows * kTileColumns;
   store_tile<0>(sums, 64);
