@@ -1,6 +1,7 @@
 """A delay in each stage of the step is found there, with its size, and the remedy fits."""
 
 import dataclasses
+import itertools
 import json
 import subprocess
 import threading
@@ -73,11 +74,20 @@ def has_its_size(seconds, delay=DELAY):
 
 
 def one_at_a_time(function):
-    lock = threading.Lock()
+    """In the order of the calls: a plain lock may pass over a caller for several turns."""
+    turn, tickets, now = threading.Condition(), itertools.count(), 0
 
     def delayed(*arguments, **options):
-        with lock:
+        nonlocal now
+        with turn:
+            mine = next(tickets)
+            turn.wait_for(lambda: now == mine)
+        try:
             return late(function)(*arguments, **options)
+        finally:
+            with turn:
+                now += 1
+                turn.notify_all()
 
     return delayed
 
