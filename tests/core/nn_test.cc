@@ -14,9 +14,9 @@
 #include "core/nn/convolution.h"
 #include "core/nn/dot_products.h"
 #include "core/nn/kernel_gradient_bf16.h"
-#include "core/nn/narrow_convolution_bf16.h"
 #include "core/nn/tile_convolution_bf16.h"
 #include "core/nn/tile_kernel_gradient_bf16.h"
+#include "core/nn/winograd.h"
 
 namespace lambda_fast {
 namespace {
@@ -107,6 +107,7 @@ void test_convolution(const ConvolutionShape& s, const std::string& name) {
   };
   if (has_kernel_gradient_bf16(s)) sums_to(add_kernel_gradient_bf16, "kernel gradient");
   if (has_tile_kernel_gradient_bf16(s)) sums_to(tile_kernel_gradient_bf16, "kernel gradient by tiles");
+  if (has_winograd(FloatType::kBFloat16, s)) sums_to(winograd_kernel_gradient<uint16_t>, "kernel gradient by Winograd");
 
   const auto is_close = [&](const uint16_t* found, const std::vector<double>& expected, const std::string& what) {
     double worst = 0;
@@ -115,30 +116,66 @@ void test_convolution(const ConvolutionShape& s, const std::string& name) {
     }
     check(worst < 1.0 / 200, name + ": " + what + " off by " + std::to_string(worst));
   };
-  const auto holds = [&](const ConvolutionShape& shape, const uint16_t* from, auto* pack, auto* pack_for_tiles,
+  const auto holds = [&](const ConvolutionShape& shape, const uint16_t* from, auto* pack_for_tiles, auto* transform,
                          const std::vector<double>& expected, const std::string& what) {
     std::unique_ptr<uint16_t[]> found(new uint16_t[expected.size()]);
-    if (has_narrow_convolution_bf16(shape)) {
-      std::unique_ptr<uint32_t[]> packed(new uint32_t[static_cast<size_t>(packed_kernel_bytes(s) / 4)]);
-      pack(packed.get(), kernel.get(), s);
-      narrow_convolution_bf16(found.get(), from, packed.get(), shape);
-      is_close(found.get(), expected, what);
+    const auto addend = random_values<uint16_t>(static_cast<int64_t>(expected.size()), 4);
+    std::vector<double> sum(expected);
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += as_float(addend[i]);
+    if (has_winograd(FloatType::kBFloat16, shape)) {
+      std::unique_ptr<float[]> transformed(new float[static_cast<size_t>(winograd_kernel_bytes(s) / 4)]);
+      transform(transformed.get(), kernel.get(), s);
+      winograd_convolution<uint16_t>(found.get(), from, transformed.get(), nullptr, shape);
+      is_close(found.get(), expected, what + " by Winograd");
+      winograd_convolution<uint16_t>(found.get(), from, transformed.get(), addend.get(), shape);
+      is_close(found.get(), sum, what + " by Winograd, and an addend");
     }
     if (has_tile_convolution_bf16(shape)) {
       std::unique_ptr<uint16_t[]> packed(new uint16_t[static_cast<size_t>(tile_kernel_bytes(shape) / 2)]);
       pack_for_tiles(packed.get(), kernel.get(), s);
       tile_convolution_bf16(found.get(), from, packed.get(), nullptr, shape);
       is_close(found.get(), expected, what + " by tiles");
-      const auto addend = random_values<uint16_t>(static_cast<int64_t>(expected.size()), 4);
-      std::vector<double> sum(expected);
-      for (size_t i = 0; i < sum.size(); ++i) sum[i] += as_float(addend[i]);
       tile_convolution_bf16(found.get(), from, packed.get(), addend.get(), shape);
       is_close(found.get(), sum, what + " by tiles, and an addend");
     }
   };
-  holds(s, x.get(), pack_kernel, pack_tile_kernel_bf16, y, "output");
+  holds(s, x.get(), pack_tile_kernel_bf16, transform_kernel<uint16_t>, y, "output");
   if (s.stride[0] != 1 || s.stride[1] != 1) return;
-  holds(turned(s), dy.get(), pack_turned_kernel, pack_turned_tile_kernel_bf16, dx, "input gradient");
+  holds(turned(s), dy.get(), pack_turned_tile_kernel_bf16, transform_turned_kernel<uint16_t>, dx, "input gradient");
+}
+
+// In float32, against the same loops: a few rounding errors of the largest values.
+void test_winograd(const ConvolutionShape& s, const std::string& name) {
+  if (!has_winograd(FloatType::kFloat32, s)) return;
+  const int64_t inputs = s.count * s.height * s.width * s.in_channels, kernels = 9 * s.in_channels * s.out_channels;
+  const int64_t outputs = s.count * s.out_height() * s.out_width() * s.out_channels;
+  const auto x = random_values<float>(inputs, 1), dy = random_values<float>(outputs, 2),
+             kernel = random_values<float>(kernels, 3);
+  std::vector<double> y(outputs), dkernel(kernels), dx(inputs);
+  for_products(s, [&](int64_t i, int64_t k, int64_t o) {
+    y[o] += static_cast<double>(x[i]) * kernel[k];
+    dkernel[k] += static_cast<double>(x[i]) * dy[o];
+    dx[i] += static_cast<double>(dy[o]) * kernel[k];
+  });
+  const auto is_close = [&](const float* found, const std::vector<double>& expected, const std::string& what) {
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      worst = std::max(worst, std::abs(found[i] - expected[i])), largest = std::max(largest, std::abs(expected[i]));
+    }
+    check(worst < 4e-6 * largest, name + ": " + what + " by Winograd off by " + std::to_string(worst / largest * 1e6) +
+                                      " millionths of the largest");
+  };
+  std::unique_ptr<float[]> transformed(new float[static_cast<size_t>(winograd_kernel_bytes(s) / 4)]);
+  std::unique_ptr<float[]> found(new float[static_cast<size_t>(std::max({inputs, kernels, outputs}))]);
+  transform_kernel<float>(transformed.get(), kernel.get(), s);
+  winograd_convolution<float>(found.get(), x.get(), transformed.get(), nullptr, s);
+  is_close(found.get(), y, "output");
+  winograd_kernel_gradient<float>(found.get(), x.get(), dy.get(), s);
+  is_close(found.get(), dkernel, "kernel gradient");
+  if (!has_winograd(FloatType::kFloat32, turned(s))) return;
+  transform_turned_kernel<float>(transformed.get(), kernel.get(), s);
+  winograd_convolution<float>(found.get(), dy.get(), transformed.get(), nullptr, turned(s));
+  is_close(found.get(), dx, "input gradient");
 }
 
 template <class Value>
@@ -204,10 +241,11 @@ int main() {
         for (const int64_t stride : {1, 2}) {
           for (const int64_t pad : {0, 1}) {
             const ConvolutionShape shape{3, 5, width, in, 3, 3, out, {stride, stride}, pad, 1, pad, 1};
-            lambda_fast::test_convolution(shape, "convolution of width " + std::to_string(width) + ", " +
-                                                     std::to_string(in) + " to " + std::to_string(out) +
-                                                     " channels, stride " + std::to_string(stride) + ", pad " +
-                                                     std::to_string(pad));
+            const std::string name = "convolution of width " + std::to_string(width) + ", " + std::to_string(in) +
+                                     " to " + std::to_string(out) + " channels, stride " + std::to_string(stride) +
+                                     ", pad " + std::to_string(pad);
+            lambda_fast::test_convolution(shape, name);
+            lambda_fast::test_winograd(shape, name);
           }
         }
       }
@@ -228,8 +266,9 @@ int main() {
                                         ConvolutionShape{2, 6, 21, 6, 1, 1, 48, {1, 1}, 0, 0, 0, 0},
                                         ConvolutionShape{2, 9, 9, 16, 1, 3, 16, {1, 1}, 0, 0, 1, 1},
                                         ConvolutionShape{3, 5, 6, 16, 3, 3, 16, {1, 1}, 4, 3, 4, 5}}) {
-    lambda_fast::test_convolution(shape,
-                                  "convolution of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
+    const std::string name = "convolution of " + std::to_string(shape.height) + "x" + std::to_string(shape.width);
+    lambda_fast::test_convolution(shape, name);
+    lambda_fast::test_winograd(shape, name);
   }
   lambda_fast::ThreadPool pool(3);
   for (const int64_t channels : {1, 3, 5, 16, 24, 32, 64, 100, 130}) {

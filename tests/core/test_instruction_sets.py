@@ -12,7 +12,9 @@ from lambda_fast import native
 LIBRARY = Path(native.__file__).with_name("liblambda_fast.so")
 WIDE = re.compile(r"%[yz]mm|%k[0-7]")  # registers of AVX and of AVX-512
 # In an anonymous namespace, or a function that is entered only where the instructions were found.
-OF_ONE_FILE = re.compile(r"lambda_fast::(\(anonymous namespace\)::|\w+_bf16\()")
+OF_ONE_FILE = re.compile(
+    r"lambda_fast::(\(anonymous namespace\)::|\w+_bf16\(|winograd_|transform_(turned_)?kernel<)"
+)
 
 
 @pytest.mark.skipif(not shutil.which("objdump"), reason="binutils are not installed")

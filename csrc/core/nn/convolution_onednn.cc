@@ -13,11 +13,11 @@
 #include "core/nn/convolution.h"
 #include "core/nn/dot_products.h"
 #include "core/nn/kernel_gradient_bf16.h"
-#include "core/nn/narrow_convolution_bf16.h"
 #include "core/nn/onednn.h"
 #include "core/nn/scratch.h"
 #include "core/nn/tile_convolution_bf16.h"
 #include "core/nn/tile_kernel_gradient_bf16.h"
+#include "core/nn/winograd.h"
 
 namespace lambda_fast {
 namespace {
@@ -188,6 +188,12 @@ bool prefers_tiles(FloatType type) {
   return type == FloatType::kBFloat16 && prefers;
 }
 
+// In the arithmetic of float32, which many cores do twice as fast as dot products of pairs, and tiles outrun.
+bool prefers_winograd(FloatType type) {
+  static const bool has_avx512 = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core;
+  return type == FloatType::kFloat32 ? has_avx512 : prefers_dot_products(type);
+}
+
 bool is_unstrided(const ConvolutionShape& shape) { return shape.stride[0] == 1 && shape.stride[1] == 1; }
 
 // Images of each piece; the last piece may hold fewer.
@@ -230,6 +236,23 @@ void add(void* values, const void* addend, FloatType type, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = rounded(widened(to[i]) + widened(from[i]));
 }
 
+//   shape  of the convolution; `mapped` is that of the way that is computed
+template <class Value>
+void by_winograd(void* to, const void* from, const float* kernel, const void* addend, bool forward,
+                 const ConvolutionShape& shape, const ConvolutionShape& mapped, int64_t piece, const Context& context) {
+  auto* transformed = static_cast<float*>(scratch(ScratchSlot::kKernel, winograd_kernel_bytes(shape)));
+  (forward ? transform_kernel<Value> : transform_turned_kernel<Value>)(transformed, kernel, shape);
+  const int64_t to_image = mapped.out_height() * mapped.out_width() * mapped.out_channels;
+  const int64_t from_image = mapped.height * mapped.width * mapped.in_channels;
+  parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
+    ConvolutionShape images = mapped;
+    images.count = end - begin;
+    winograd_convolution(static_cast<Value*>(to) + begin * to_image,
+                         static_cast<const Value*>(from) + begin * from_image, transformed,
+                         addend ? static_cast<const Value*>(addend) + begin * to_image : nullptr, images);
+  });
+}
+
 // Forward and backward to the input differ in nothing but the direction.
 void map_images(Direction direction, void* to, int64_t to_image, const void* from, int64_t from_image,
                 const float* kernel, const void* addend, FloatType type, const ConvolutionShape& shape,
@@ -242,16 +265,12 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
   };
   const bool forward = direction == Direction::kForward;
   const ConvolutionShape narrow = forward ? shape : turned(shape);
-  if (prefers_dot_products(type) && has_narrow_convolution_bf16(narrow)) {
-    auto* packed = static_cast<uint32_t*>(scratch(ScratchSlot::kKernel, packed_kernel_bytes(shape)));
-    (forward ? pack_kernel : pack_turned_kernel)(packed, kernel, shape);
-    parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
-      ConvolutionShape images = narrow;
-      images.count = end - begin;
-      narrow_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
-                              packed, images);
-      add_to(begin, end);
-    });
+  if (prefers_winograd(type) && is_unstrided(shape) && has_winograd(type, narrow)) {
+    if (type == FloatType::kFloat32) {
+      by_winograd<float>(to, from, kernel, addend, forward, shape, narrow, piece, context);
+    } else {
+      by_winograd<uint16_t>(to, from, kernel, addend, forward, shape, narrow, piece, context);
+    }
     return;
   }
   if (prefers_tiles(type) && (forward || is_unstrided(shape)) && has_tile_convolution_bf16(narrow)) {
@@ -322,9 +341,10 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   const int64_t piece = (shape.count + most - 1) / most;
   const int64_t parts = (shape.count + piece - 1) / piece;
   const int64_t rest = shape.count - (parts - 1) * piece;
-  const bool by_pairs = prefers_dot_products(type) && has_kernel_gradient_bf16(shape);
+  const bool transforms = prefers_winograd(type) && has_winograd(type, shape);
+  const bool by_pairs = !transforms && prefers_dot_products(type) && has_kernel_gradient_bf16(shape);
   const bool by_tiles = prefers_tiles(type) && has_tile_kernel_gradient_bf16(shape);
-  const bool by_onednn = !by_pairs && !by_tiles;
+  const bool by_onednn = !by_pairs && !by_tiles && !transforms;
   const Plan* whole = by_onednn ? &plan_for(Direction::kKernel, type, shape, piece) : nullptr;
   const Plan* last = by_onednn ? &plan_for(Direction::kKernel, type, shape, rest) : nullptr;
   // Summed in HWIO: the last part's layout may be another one.
@@ -335,13 +355,17 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
       if (!by_onednn) {
         ConvolutionShape images = shape;
         images.count = part + 1 < parts ? piece : rest;
-        const uint16_t* x = halves(input) + part * piece * input_bytes(shape, type) / 2;
-        const uint16_t* dy = halves(output_gradient) + part * piece * output_bytes(shape, type) / 2;
-        if (by_tiles) {
-          tile_kernel_gradient_bf16(sum, x, dy, images);
+        const void* x = at(input, part * piece * input_bytes(shape, type));
+        const void* dy = at(output_gradient, part * piece * output_bytes(shape, type));
+        if (transforms && type == FloatType::kFloat32) {
+          winograd_kernel_gradient(sum, static_cast<const float*>(x), static_cast<const float*>(dy), images);
+        } else if (transforms) {
+          winograd_kernel_gradient(sum, halves(x), halves(dy), images);
+        } else if (by_tiles) {
+          tile_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
         } else {
           std::memset(sum, 0, elements * sizeof(float));
-          add_kernel_gradient_bf16(sum, x, dy, images);
+          add_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
         }
         continue;
       }

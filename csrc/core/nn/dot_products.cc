@@ -13,9 +13,9 @@ constexpr int64_t kTaps = 3;
 // Input times output channels of a kernel's gradient: beyond, its sums fall out of the second cache, and oneDNN is as
 // fast.
 constexpr int64_t kMostGradientChannels = 64 * 128;
-// Beyond, oneDNN's forward kernels reach the machine's peak.
-constexpr int64_t kMostNarrowChannels = 32;
-constexpr int64_t kLeastNarrowWidth = 8;
+// Input times output channels: beyond, a transformed kernel falls out of the second cache.
+constexpr int64_t kMostWinogradChannels = 512 * 512;
+constexpr int64_t kLeastWinogradSide = 4;  // of the outputs: a tile's
 
 // Beyond, oneDNN's kernels for tiles are as fast or faster: of a band, few rows fit into the first cache.
 constexpr int64_t kMostTileChannels = 64;
@@ -24,7 +24,7 @@ constexpr int64_t kMostTileRowBytes = 3 << 10;
 // images.
 constexpr int64_t kMostTileGradientChannels = 512;
 
-bool has_instructions() {
+bool has_dot_products() {
 #if defined(__x86_64__)
   static const bool has = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
   return has;
@@ -40,15 +40,17 @@ bool is_three_by_three(const ConvolutionShape& shape) {
 }  // namespace
 
 bool has_kernel_gradient_bf16(const ConvolutionShape& shape) {
-  return has_instructions() && is_three_by_three(shape) && shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0 &&
+  return has_dot_products() && is_three_by_three(shape) && shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0 &&
          shape.in_channels * shape.out_channels <= kMostGradientChannels;
 }
 
-bool has_narrow_convolution_bf16(const ConvolutionShape& shape) {
-  const auto suits = [](int64_t channels) { return channels % 16 == 0 && channels <= kMostNarrowChannels; };
-  return has_instructions() && is_three_by_three(shape) && shape.stride[0] == 1 && shape.stride[1] == 1 &&
-         shape.pad_left <= 1 && shape.pad_right <= 1 && suits(shape.in_channels) && suits(shape.out_channels) &&
-         shape.out_width() >= kLeastNarrowWidth;
+bool has_winograd(FloatType type, const ConvolutionShape& shape) {
+  const bool is_padded = shape.pad_top >= 0 && shape.pad_bottom >= 0 && shape.pad_left >= 0 && shape.pad_right >= 0;
+  const bool has_instructions = type == FloatType::kBFloat16 ? has_dot_products() : chosen_isa() == Isa::kAvx512;
+  return has_instructions && is_three_by_three(shape) && shape.stride[0] == 1 && shape.stride[1] == 1 && is_padded &&
+         shape.in_channels % 16 == 0 && shape.out_channels % 16 == 0 &&
+         shape.in_channels * shape.out_channels <= kMostWinogradChannels && shape.out_height() >= kLeastWinogradSide &&
+         shape.out_width() >= kLeastWinogradSide;
 }
 
 bool has_tile_convolution_bf16(const ConvolutionShape& shape) {

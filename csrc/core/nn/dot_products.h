@@ -13,8 +13,9 @@ namespace lambda_fast {
 // both.
 bool has_kernel_gradient_bf16(const ConvolutionShape& shape);
 
-// narrow_convolution_bf16.h: 3 x 3 kernels, stride 1, 16 or 32 channels, rows of at least 8 pixels.
-bool has_narrow_convolution_bf16(const ConvolutionShape& shape);
+// winograd.h: 3 x 3 kernels, stride 1, channels multiples of 16, outputs that fill most of their tiles. In float32 it
+// needs AVX-512 alone.
+bool has_winograd(FloatType type, const ConvolutionShape& shape);
 
 // tile_convolution_bf16.h: output channels a multiple of 16, an even number of input channels, few of both.
 bool has_tile_convolution_bf16(const ConvolutionShape& shape);

@@ -1,9 +1,9 @@
 // Our own bfloat16 kernels on a processor that is no x86-64: never asked for, because dot_products.cc takes no shape.
 #include "core/base/error.h"
 #include "core/nn/kernel_gradient_bf16.h"
-#include "core/nn/narrow_convolution_bf16.h"
 #include "core/nn/tile_convolution_bf16.h"
 #include "core/nn/tile_kernel_gradient_bf16.h"
+#include "core/nn/winograd.h"
 
 namespace lambda_fast {
 namespace {
@@ -13,10 +13,6 @@ namespace {
 }  // namespace
 
 void add_kernel_gradient_bf16(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&) { refuse(); }
-int64_t packed_kernel_bytes(const ConvolutionShape&) { refuse(); }
-void pack_kernel(uint32_t*, const float*, const ConvolutionShape&) { refuse(); }
-void pack_turned_kernel(uint32_t*, const float*, const ConvolutionShape&) { refuse(); }
-void narrow_convolution_bf16(uint16_t*, const uint16_t*, const uint32_t*, const ConvolutionShape&) { refuse(); }
 void tile_kernel_gradient_bf16(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&) { refuse(); }
 int64_t tile_kernel_bytes(const ConvolutionShape&) { refuse(); }
 void pack_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShape&) { refuse(); }
@@ -24,5 +20,30 @@ void pack_turned_tile_kernel_bf16(uint16_t*, const float*, const ConvolutionShap
 void tile_convolution_bf16(uint16_t*, const uint16_t*, const uint16_t*, const uint16_t*, const ConvolutionShape&) {
   refuse();
 }
+int64_t winograd_kernel_bytes(const ConvolutionShape&) { refuse(); }
+template <class Value>
+void transform_kernel(float*, const float*, const ConvolutionShape&) {
+  refuse();
+}
+template <class Value>
+void transform_turned_kernel(float*, const float*, const ConvolutionShape&) {
+  refuse();
+}
+template <class Value>
+void winograd_convolution(Value*, const Value*, const float*, const Value*, const ConvolutionShape&) {
+  refuse();
+}
+template <class Value>
+void winograd_kernel_gradient(float*, const Value*, const Value*, const ConvolutionShape&) {
+  refuse();
+}
+template void transform_kernel<float>(float*, const float*, const ConvolutionShape&);
+template void transform_kernel<uint16_t>(float*, const float*, const ConvolutionShape&);
+template void transform_turned_kernel<float>(float*, const float*, const ConvolutionShape&);
+template void transform_turned_kernel<uint16_t>(float*, const float*, const ConvolutionShape&);
+template void winograd_convolution(float*, const float*, const float*, const float*, const ConvolutionShape&);
+template void winograd_convolution(uint16_t*, const uint16_t*, const float*, const uint16_t*, const ConvolutionShape&);
+template void winograd_kernel_gradient(float*, const float*, const float*, const ConvolutionShape&);
+template void winograd_kernel_gradient(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&);
 
 }  // namespace lambda_fast

@@ -1,0 +1,501 @@
+// Winograd's F(4 x 4, 3 x 3), and the same sums turned round for the kernel's gradient.
+//
+//   output    = A^T [sum over i of (G kernel G^T) * (B^T input B)] A        16 outputs of 36 inputs, overlapping by two
+//   gradient  = G^T [sum over tiles of (A dy A^T) * (B^T input B)] G        by the chain rule
+//
+// where * is element by element: 36 products of matrices, one for each element,
+//   convolution  [tiles, in] x [in, out]      gradient  [in, tiles] x [tiles, out]
+// Tiles go in blocks whose transformed values stay in the second cache. A register holds 16 channels everywhere.
+#include "core/nn/winograd.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "core/nn/scratch.h"
+
+namespace lambda_fast {
+
+namespace {
+
+constexpr int kTaps = 3;
+constexpr int kOut = 4;                // outputs of a tile, down and across
+constexpr int kIn = kOut + kTaps - 1;  // inputs of it
+constexpr int kElements = kIn * kIn;
+constexpr int64_t kLanes = 16;
+constexpr int64_t kTiles = 32;  // of a block
+
+__m512 load(const float* from) { return _mm512_loadu_ps(from); }
+__m512 load(const uint16_t* from) {
+  const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+}
+void store(float* to, __m512 values) { _mm512_storeu_ps(to, values); }
+void store(uint16_t* to, __m512 values) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(values));
+}
+
+template <class Value>
+inline __m512 rounded(__m512 values) {
+  if constexpr (std::is_same_v<Value, float>) return values;
+  Value kept[kLanes];
+  store(kept, values);
+  return load(kept);
+}
+
+__m512 times(float factor, __m512 a) { return _mm512_mul_ps(_mm512_set1_ps(factor), a); }
+__m512 plus(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
+__m512 minus(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
+// a * factor + b
+__m512 plus(__m512 b, float factor, __m512 a) { return _mm512_fmadd_ps(_mm512_set1_ps(factor), a, b); }
+
+// The transforms of a line: of inputs (B^T), to outputs (A^T), of output gradients (A), of kernels (G), and to kernel
+// gradients (G^T). The interpolation points are 0, +-a, +-b and infinity; with the usual 1 and 2 the error is 3.5 times
+// as large.
+constexpr float kA = 0.70710678f, kB = 1.41421356f, kA2 = 0.5f, kB2 = 2.0f;
+constexpr float kNearA = -1.0f / 1.5f, kNearB = 1.0f / 6;  // 1 / product of a point's distances from the others
+
+struct OfInputs {
+  static constexpr int kFrom = kIn, kTo = kIn;
+  static void apply(const __m512 d[kFrom], __m512 to[kTo]) {
+    const __m512 even_a = plus(d[4], -kB2, d[2]), odd_a = plus(d[3], -kB2, d[1]);
+    const __m512 even_b = plus(d[4], -kA2, d[2]), odd_b = plus(d[3], -kA2, d[1]);
+    to[0] = plus(plus(d[0], d[4]), -(kA2 + kB2), d[2]);  // kA2 * kB2 = 1
+    to[1] = plus(even_a, kA, odd_a);
+    to[2] = plus(even_a, -kA, odd_a);
+    to[3] = plus(even_b, kB, odd_b);
+    to[4] = plus(even_b, -kB, odd_b);
+    to[5] = plus(plus(d[1], d[5]), -(kA2 + kB2), d[3]);
+  }
+};
+
+struct ToOutputs {
+  static constexpr int kFrom = kIn, kTo = kOut;
+  static void apply(const __m512 m[kFrom], __m512 to[kTo]) {
+    const __m512 even_a = plus(m[1], m[2]), odd_a = minus(m[1], m[2]);
+    const __m512 even_b = plus(m[3], m[4]), odd_b = times(kB, minus(m[3], m[4]));
+    to[0] = plus(plus(m[0], even_a), even_b);
+    to[1] = plus(odd_b, kA, odd_a);
+    to[2] = plus(times(kB2, even_b), kA2, even_a);
+    to[3] = plus(plus(m[5], kA * kA2, odd_a), kB2, odd_b);
+  }
+};
+
+struct OfGradients {
+  static constexpr int kFrom = kOut, kTo = kIn;
+  static void apply(const __m512 y[kFrom], __m512 to[kTo]) {
+    const __m512 even_a = plus(y[0], kA2, y[2]), odd_a = plus(y[1], kA2, y[3]);
+    const __m512 even_b = plus(y[0], kB2, y[2]), odd_b = plus(y[1], kB2, y[3]);
+    to[0] = y[0];
+    to[1] = plus(even_a, kA, odd_a);
+    to[2] = plus(even_a, -kA, odd_a);
+    to[3] = plus(even_b, kB, odd_b);
+    to[4] = plus(even_b, -kB, odd_b);
+    to[5] = y[3];
+  }
+};
+
+struct OfKernels {
+  static constexpr int kFrom = kTaps, kTo = kIn;
+  static void apply(const __m512 g[kFrom], __m512 to[kTo]) {
+    const __m512 even_a = plus(g[0], kA2, g[2]), even_b = plus(g[0], kB2, g[2]);
+    to[0] = g[0];
+    to[1] = times(kNearA, plus(even_a, kA, g[1]));
+    to[2] = times(kNearA, plus(even_a, -kA, g[1]));
+    to[3] = times(kNearB, plus(even_b, kB, g[1]));
+    to[4] = times(kNearB, plus(even_b, -kB, g[1]));
+    to[5] = g[2];
+  }
+};
+
+struct ToKernels {
+  static constexpr int kFrom = kIn, kTo = kTaps;
+  static void apply(const __m512 u[kFrom], __m512 to[kTo]) {
+    const __m512 even_a = times(kNearA, plus(u[1], u[2])), odd_a = times(kNearA, minus(u[1], u[2]));
+    const __m512 even_b = times(kNearB, plus(u[3], u[4])), odd_b = times(kNearB, minus(u[3], u[4]));
+    to[0] = plus(plus(u[0], even_a), even_b);
+    to[1] = plus(times(kB, odd_b), kA, odd_a);
+    to[2] = plus(plus(u[5], kA2, even_a), kB2, even_b);
+  }
+};
+
+// Both ways over a square of values: from(row, column), and take(row, column, value) of what comes out.
+template <class Line, class From, class Take>
+inline void transform(const From& from, const Take& take) {
+  __m512 middle[Line::kTo][Line::kFrom];
+#pragma GCC unroll 6
+  for (int x = 0; x < Line::kFrom; ++x) {
+    __m512 column[Line::kFrom], turned[Line::kTo];
+#pragma GCC unroll 6
+    for (int y = 0; y < Line::kFrom; ++y) column[y] = from(y, x);
+    Line::apply(column, turned);
+#pragma GCC unroll 6
+    for (int y = 0; y < Line::kTo; ++y) middle[y][x] = turned[y];
+  }
+#pragma GCC unroll 6
+  for (int y = 0; y < Line::kTo; ++y) {
+    __m512 row[Line::kTo];
+    Line::apply(middle[y], row);
+#pragma GCC unroll 6
+    for (int x = 0; x < Line::kTo; ++x) take(y, x, row[x]);
+  }
+}
+
+// Where the tiles of a batch lie: row by row, image by image.
+struct Grid {
+  explicit Grid(const ConvolutionShape& shape)
+      : height(shape.out_height()),
+        width(shape.out_width()),
+        down((height + kOut - 1) / kOut),
+        across((width + kOut - 1) / kOut),
+        tiles(shape.count * down * across) {}
+
+  struct Place {
+    int64_t image, y, x;  // of the first output
+  };
+  Place at(int64_t tile) const {
+    const int64_t row = tile / across;
+    return {row / down, row % down * kOut, tile % across * kOut};
+  }
+
+  int64_t height, width, down, across, tiles;
+};
+
+// kSide x kSide pixels, from (y, x) on, of an image: where they lie, or, at its edges, copied between zeros.
+template <int kSide, class Value>
+class Window {
+ public:
+  Window(const Value* image, int64_t height, int64_t width, int64_t channels, int64_t y, int64_t x)
+      : is_whole_(y >= 0 && y + kSide <= height && x >= 0 && x + kSide <= width),
+        first_(image + (y * width + x) * channels),
+        row_(width * channels),
+        pixel_(channels),
+        top_(std::max<int64_t>(0, -y)),
+        bottom_(std::min<int64_t>(kSide, height - y)),
+        left_(std::max<int64_t>(0, -x)),
+        right_(std::min<int64_t>(kSide, width - x)) {}
+
+  // Calls use(first, row, pixel) for 16 channels from `channel` on; row and pixel are strides.
+  template <class Use>
+  void with(int64_t channel, const Use& use) const {
+    const Value* first = first_ + channel;
+    if (is_whole_) return use(first, row_, pixel_);
+    alignas(64) Value copied[kSide * kSide * kLanes];
+    std::memset(copied, 0, sizeof copied);
+    for (int64_t y = top_; y < bottom_; ++y) {
+      for (int64_t x = left_; x < right_; ++x) {
+        std::memcpy(copied + (y * kSide + x) * kLanes, first + y * row_ + x * pixel_, kLanes * sizeof(Value));
+      }
+    }
+    use(copied, int64_t{kSide} * kLanes, kLanes);
+  }
+
+ private:
+  const bool is_whole_;
+  const Value* const first_;
+  const int64_t row_, pixel_, top_, bottom_, left_, right_;
+};
+
+// Transformed values of a block: [element][tile][channel]. Elements lie a line further apart than they need to, so that
+// those of one tile do not all fall into the same sets of the cache.
+int64_t element_stride(int64_t channels) { return kTiles * channels + kLanes; }
+
+template <class Line, int kSide, class Value>
+inline void transform_window(float* to, const Window<kSide, Value>& window, int64_t channels) {
+  const int64_t stride = element_stride(channels);
+  for (int64_t c = 0; c < channels; c += kLanes) {
+    window.with(c, [&](const Value* first, int64_t row, int64_t pixel) {
+      transform<Line>([&](int y, int x) { return load(first + y * row + x * pixel); },
+                      [&](int y, int x, __m512 value) { _mm512_storeu_ps(to + c + (y * kIn + x) * stride, value); });
+    });
+  }
+}
+
+template <class Value>
+void transform_inputs(float* to, const Value* input, const Grid& grid, int64_t first, int64_t count,
+                      const ConvolutionShape& shape) {
+  const int64_t channels = shape.in_channels;
+  for (int64_t t = 0; t < count; ++t) {
+    const auto [image, y, x] = grid.at(first + t);
+    const Window<kIn, Value> window(input + image * shape.height * shape.width * channels, shape.height, shape.width,
+                                    channels, y - shape.pad_top, x - shape.pad_left);
+    transform_window<OfInputs>(to + t * channels, window, channels);
+  }
+}
+
+// to[row][16 * kColumns] = sum over k of a[row][k] * b[k][16 * kColumns], for kRows rows.
+template <int kRows, int kColumns>
+inline void multiply(float* to, int64_t to_row, const float* a, int64_t a_row, const float* b, int64_t b_row,
+                     int64_t depth) {
+  __m512 sums[kRows][kColumns];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) sums[r][c] = _mm512_setzero_ps();
+  }
+#pragma GCC unroll 4
+  for (int64_t k = 0; k < depth; ++k) {
+    __m512 line[kColumns];
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) line[c] = _mm512_loadu_ps(b + k * b_row + c * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const __m512 value = _mm512_set1_ps(a[r * a_row + k]);
+#pragma GCC unroll 2
+      for (int c = 0; c < kColumns; ++c) sums[r][c] = _mm512_fmadd_ps(value, line[c], sums[r][c]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) _mm512_storeu_ps(to + r * to_row + c * kLanes, sums[r][c]);
+  }
+}
+
+// The products of a block for 16 * kColumns output channels.
+template <int kRows, int kColumns>
+void multiply_block(float* products, const float* inputs, const float* kernel, int64_t count,
+                    const ConvolutionShape& shape) {
+  const int64_t ins = shape.in_channels, outs = shape.out_channels;
+  for (int64_t e = 0; e < kElements; ++e) {
+    const float *a = inputs + e * element_stride(ins), *b = kernel + e * ins * outs;
+    float* to = products + e * element_stride(kColumns * kLanes);
+    for (int64_t t = 0; t < count; t += kRows) {
+      multiply<kRows, kColumns>(to + t * kColumns * kLanes, kColumns * kLanes, a + t * ins, ins, b, outs, ins);
+    }
+  }
+}
+
+// A tile of outputs, of 16 channels; strides in values.
+template <class Value>
+struct Outputs {
+  Value* to;
+  const Value* addend;          // null: nothing is added
+  int64_t y, x, rows, columns;  // of the first, and how many are within the image
+  int64_t row, pixel;
+
+  void give(int64_t down, int64_t across, __m512 value) const {
+    const int64_t at = down * row + across * pixel;
+    store(to + at, addend ? plus(value, load(addend + at)) : value);
+  }
+};
+
+// Returns whether all are finite. What is not spreads over the whole tile here.
+template <class Value>
+bool give_outputs(const Outputs<Value>& outputs, const float* products, int64_t stride) {
+  const bool is_whole = outputs.rows >= kOut && outputs.columns >= kOut;
+  __m512 spoilt = _mm512_setzero_ps();
+  transform<ToOutputs>([&](int y, int x) { return _mm512_loadu_ps(products + (y * kIn + x) * stride); },
+                       [&](int y, int x, __m512 value) {
+                         // Every product is in one of the corners.
+                         if (y % (kOut - 1) == 0 && x % (kOut - 1) == 0) spoilt = plus(spoilt, 0, value);
+                         if (is_whole || (y < outputs.rows && x < outputs.columns)) outputs.give(y, x, value);
+                       });
+  return _mm512_cmp_ps_mask(spoilt, spoilt, _CMP_UNORD_Q) == 0;
+}
+
+float widened(float value) { return value; }
+float widened(uint16_t half) {
+  const uint32_t bits = uint32_t{half} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// The same outputs as plain sums: what is not finite stays where its window is.
+template <class Value>
+[[gnu::noinline]] void give_plain_sums(const Outputs<Value>& outputs, const Value* image, const float* kernel,
+                                       const ConvolutionShape& shape) {
+  for (int64_t down = 0; down < std::min<int64_t>(kOut, outputs.rows); ++down) {
+    for (int64_t across = 0; across < std::min<int64_t>(kOut, outputs.columns); ++across) {
+      __m512 sum = _mm512_setzero_ps();
+      for (int64_t tap = 0; tap < kTaps * kTaps; ++tap) {
+        const int64_t y = outputs.y + down + tap / kTaps - shape.pad_top,
+                      x = outputs.x + across + tap % kTaps - shape.pad_left;
+        if (y < 0 || y >= shape.height || x < 0 || x >= shape.width) continue;
+        const Value* pixel = image + (y * shape.width + x) * shape.in_channels;
+        for (int64_t i = 0; i < shape.in_channels; ++i) {
+          const float* line = kernel + (tap * shape.in_channels + i) * shape.out_channels;
+          sum = _mm512_fmadd_ps(_mm512_set1_ps(widened(pixel[i])), _mm512_loadu_ps(line), sum);
+        }
+      }
+      outputs.give(down, across, sum);
+    }
+  }
+}
+
+template <int kRows, int kColumns, class Value>
+void convolve_images(Value* output, const Value* input, const float* kernel, const Value* addend,
+                     const ConvolutionShape& shape) {
+  const Grid grid(shape);
+  const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
+  const int64_t input_floats = kElements * element_stride(ins), product_floats = kElements * element_stride(wide);
+  float* inputs = static_cast<float*>(
+      scratch(ScratchSlot::kPiece, static_cast<size_t>(input_floats + product_floats) * sizeof(float)));
+  float* products = inputs + input_floats;
+  for (int64_t first = 0; first < grid.tiles; first += kTiles) {
+    const int64_t count = std::min(kTiles, grid.tiles - first);
+    transform_inputs(inputs, input, grid, first, count, shape);
+    for (int64_t t = count; t % kRows != 0; ++t) {  // rows of no tile, whose products nobody reads
+      for (int64_t e = 0; e < kElements; ++e) {
+        std::memset(inputs + e * element_stride(ins) + t * ins, 0, static_cast<size_t>(ins) * sizeof(float));
+      }
+    }
+    for (int64_t o = 0; o < outs; o += wide) {
+      multiply_block<kRows, kColumns>(products, inputs, kernel + o, count, shape);
+      for (int64_t t = 0; t < count; ++t) {
+        const auto [image, y, x] = grid.at(first + t);
+        const int64_t at = ((image * grid.height + y) * grid.width + x) * outs + o;
+        for (int64_t c = 0; c < wide; c += kLanes) {
+          const Outputs<Value> outputs{output + at + c,
+                                       addend ? addend + at + c : nullptr,
+                                       y,
+                                       x,
+                                       grid.height - y,
+                                       grid.width - x,
+                                       grid.width * outs,
+                                       outs};
+          if (!give_outputs(outputs, products + t * wide + c, element_stride(wide))) {
+            give_plain_sums(outputs, input + image * shape.height * shape.width * ins,
+                            kernel + kElements * ins * outs + o + c, shape);
+          }
+        }
+      }
+    }
+  }
+}
+
+// sums[kRows][16 * kColumns] += over tiles: a[tile][row] * b[tile][16 * kColumns]
+template <int kRows, int kColumns>
+inline void add_products(bool is_first, float* sums, int64_t sums_row, const float* a, int64_t a_tile, const float* b,
+                         int64_t b_tile, int64_t tiles) {
+  __m512 values[kRows][kColumns];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) {
+      values[r][c] = is_first ? _mm512_setzero_ps() : _mm512_loadu_ps(sums + r * sums_row + c * kLanes);
+    }
+  }
+  for (int64_t t = 0; t < tiles; ++t, a += a_tile, b += b_tile) {
+    __m512 line[kColumns];
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) line[c] = _mm512_loadu_ps(b + c * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const __m512 value = _mm512_set1_ps(a[r]);
+#pragma GCC unroll 2
+      for (int c = 0; c < kColumns; ++c) values[r][c] = _mm512_fmadd_ps(value, line[c], values[r][c]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) _mm512_storeu_ps(sums + r * sums_row + c * kLanes, values[r][c]);
+  }
+}
+
+template <int kRows, int kColumns, class Value>
+void sum_gradient(float* gradient, const Value* input, const Value* output_gradient, const ConvolutionShape& shape) {
+  const Grid grid(shape);
+  const int64_t ins = shape.in_channels, outs = shape.out_channels;
+  const int64_t input_floats = kElements * element_stride(ins), gradient_floats = kElements * element_stride(outs);
+  float* inputs = static_cast<float*>(
+      scratch(ScratchSlot::kPiece,
+              static_cast<size_t>(input_floats + gradient_floats + kElements * ins * outs) * sizeof(float)));
+  float *gradients = inputs + input_floats, *sums = gradients + gradient_floats;
+  for (int64_t first = 0; first < grid.tiles; first += kTiles) {
+    const int64_t count = std::min(kTiles, grid.tiles - first);
+    transform_inputs(inputs, input, grid, first, count, shape);
+    for (int64_t t = 0; t < count; ++t) {
+      const auto [image, y, x] = grid.at(first + t);
+      const Window<kOut, Value> window(output_gradient + image * grid.height * grid.width * outs, grid.height,
+                                       grid.width, outs, y, x);
+      transform_window<OfGradients>(gradients + t * outs, window, outs);
+    }
+    for (int64_t e = 0; e < kElements; ++e) {
+      const float *a = inputs + e * element_stride(ins), *b = gradients + e * element_stride(outs);
+      float* to = sums + e * ins * outs;
+      for (int64_t o = 0; o < outs; o += kColumns * kLanes) {
+        for (int64_t i = 0; i < ins; i += kRows) {
+          add_products<kRows, kColumns>(first == 0, to + i * outs + o, outs, a + i, ins, b + o, outs, count);
+        }
+      }
+    }
+  }
+  const int64_t step = ins * outs;
+  for (int64_t k = 0; k < step; k += kLanes) {
+    transform<ToKernels>(
+        [&](int y, int x) { return _mm512_loadu_ps(sums + (y * kIn + x) * step + k); },
+        [&](int y, int x, __m512 value) { _mm512_storeu_ps(gradient + (y * kTaps + x) * step + k, value); });
+  }
+}
+
+// 16 values of each tap, transformed and, behind all of those, as they are.
+template <class Value, class From>
+void transform_taps(float* transformed, int64_t step, int64_t k, const From& from) {
+  transform<OfKernels>(
+      [&](int y, int x) {
+        const __m512 tap = rounded<Value>(from(y, x));
+        _mm512_storeu_ps(transformed + (kElements + y * kTaps + x) * step + k, tap);
+        return tap;
+      },
+      [&](int y, int x, __m512 value) { _mm512_storeu_ps(transformed + (y * kIn + x) * step + k, value); });
+}
+
+}  // namespace
+
+int64_t winograd_kernel_bytes(const ConvolutionShape& shape) {
+  return (kElements + kTaps * kTaps) * shape.in_channels * shape.out_channels * static_cast<int64_t>(sizeof(float));
+}
+
+template <class Value>
+void transform_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape) {
+  const int64_t step = shape.in_channels * shape.out_channels;
+  for (int64_t k = 0; k < step; k += kLanes) {
+    transform_taps<Value>(transformed, step, k,
+                          [&](int y, int x) { return _mm512_loadu_ps(kernel + (y * kTaps + x) * step + k); });
+  }
+}
+
+template <class Value>
+void transform_turned_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape) {
+  const int64_t ins = shape.in_channels, outs = shape.out_channels, step = ins * outs;
+  const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i apart = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(outs)));
+  for (int64_t o = 0; o < outs; ++o) {
+    for (int64_t i = 0; i < ins; i += kLanes) {
+      transform_taps<Value>(transformed, step, o * ins + i, [&](int y, int x) {
+        const float* tap = kernel + ((kTaps - 1 - y) * kTaps + kTaps - 1 - x) * step;
+        return _mm512_i32gather_ps(apart, tap + i * outs + o, sizeof(float));
+      });
+    }
+  }
+}
+
+template <class Value>
+void winograd_convolution(Value* output, const Value* input, const float* transformed_kernel, const Value* addend,
+                          const ConvolutionShape& shape) {
+  const auto run = shape.out_channels % 32 == 0 ? convolve_images<8, 2, Value> : convolve_images<16, 1, Value>;
+  run(output, input, transformed_kernel, addend, shape);
+}
+
+template <class Value>
+void winograd_kernel_gradient(float* gradient, const Value* input, const Value* output_gradient,
+                              const ConvolutionShape& shape) {
+  const auto run = shape.out_channels % 32 == 0 ? sum_gradient<8, 2, Value> : sum_gradient<16, 1, Value>;
+  run(gradient, input, output_gradient, shape);
+}
+
+template void transform_kernel<float>(float*, const float*, const ConvolutionShape&);
+template void transform_kernel<uint16_t>(float*, const float*, const ConvolutionShape&);
+template void transform_turned_kernel<float>(float*, const float*, const ConvolutionShape&);
+template void transform_turned_kernel<uint16_t>(float*, const float*, const ConvolutionShape&);
+template void winograd_convolution(float*, const float*, const float*, const float*, const ConvolutionShape&);
+template void winograd_convolution(uint16_t*, const uint16_t*, const float*, const uint16_t*, const ConvolutionShape&);
+template void winograd_kernel_gradient(float*, const float*, const float*, const ConvolutionShape&);
+template void winograd_kernel_gradient(float*, const uint16_t*, const uint16_t*, const ConvolutionShape&);
+
+}  // namespace lambda_fast
