@@ -124,7 +124,7 @@ void test_convolution(const ConvolutionShape& s, const std::string& name) {
     for (size_t i = 0; i < sum.size(); ++i) sum[i] += as_float(addend[i]);
     if (has_winograd(FloatType::kBFloat16, shape)) {
       std::unique_ptr<float[]> transformed(new float[static_cast<size_t>(winograd_kernel_bytes(s) / 4)]);
-      transform(transformed.get(), kernel.get(), s);
+      transform(transformed.get(), kernel.get(), s, 0, shape.in_channels);
       winograd_convolution<uint16_t>(found.get(), from, transformed.get(), nullptr, shape);
       is_close(found.get(), expected, what + " by Winograd");
       winograd_convolution<uint16_t>(found.get(), from, transformed.get(), addend.get(), shape);
@@ -167,13 +167,13 @@ void test_winograd(const ConvolutionShape& s, const std::string& name) {
   };
   std::unique_ptr<float[]> transformed(new float[static_cast<size_t>(winograd_kernel_bytes(s) / 4)]);
   std::unique_ptr<float[]> found(new float[static_cast<size_t>(std::max({inputs, kernels, outputs}))]);
-  transform_kernel<float>(transformed.get(), kernel.get(), s);
+  transform_kernel<float>(transformed.get(), kernel.get(), s, 0, s.in_channels);
   winograd_convolution<float>(found.get(), x.get(), transformed.get(), nullptr, s);
   is_close(found.get(), y, "output");
   winograd_kernel_gradient<float>(found.get(), x.get(), dy.get(), s);
   is_close(found.get(), dkernel, "kernel gradient");
   if (!has_winograd(FloatType::kFloat32, turned(s))) return;
-  transform_turned_kernel<float>(transformed.get(), kernel.get(), s);
+  transform_turned_kernel<float>(transformed.get(), kernel.get(), s, 0, s.out_channels);
   winograd_convolution<float>(found.get(), dy.get(), transformed.get(), nullptr, turned(s));
   is_close(found.get(), dx, "input gradient");
 }

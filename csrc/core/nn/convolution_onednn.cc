@@ -17,6 +17,7 @@
 #include "core/nn/scratch.h"
 #include "core/nn/tile_convolution_bf16.h"
 #include "core/nn/tile_kernel_gradient_bf16.h"
+#include "core/nn/widen_bf16.h"
 #include "core/nn/winograd.h"
 
 namespace lambda_fast {
@@ -41,6 +42,9 @@ struct Plan {
   std::vector<Primitive> reorder;  // to the chosen layout, by slices; for the kernel's gradient, back from it
   size_t kernel_bytes;             // in the chosen layout
 };
+
+// Input channels of a kernel that are transformed at a time.
+constexpr int64_t kRowsOfKernel = 16;
 
 // Output channels of a slice of a kernel whose layout changes: a multiple of every block that oneDNN makes of them.
 constexpr int64_t kSliceChannels = 64;
@@ -178,9 +182,18 @@ bool uses_matrix_tiles() {
 }
 
 // Which of our own kernels may take a shape: those of the instructions that oneDNN itself would use.
+bool has_bfloat16_without_tiles() {
+  static const bool has = has_fast_bfloat16() && !uses_matrix_tiles();
+  return has;
+}
+
 bool prefers_dot_products(FloatType type) {
-  static const bool prefers = has_fast_bfloat16() && !uses_matrix_tiles();
-  return type == FloatType::kBFloat16 && prefers;
+  return type == FloatType::kBFloat16 && has_bfloat16_without_tiles() && has_quick_dot_products();
+}
+
+// Whether bfloat16 is computed as float32, which is exact but for the order of sums.
+bool is_widened(FloatType type) {
+  return type == FloatType::kBFloat16 && has_bfloat16_without_tiles() && !has_quick_dot_products();
 }
 
 bool prefers_tiles(FloatType type) {
@@ -188,10 +201,9 @@ bool prefers_tiles(FloatType type) {
   return type == FloatType::kBFloat16 && prefers;
 }
 
-// In the arithmetic of float32, which many cores do twice as fast as dot products of pairs, and tiles outrun.
 bool prefers_winograd(FloatType type) {
   static const bool has_avx512 = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core;
-  return type == FloatType::kFloat32 ? has_avx512 : prefers_dot_products(type);
+  return type == FloatType::kFloat32 ? has_avx512 : has_bfloat16_without_tiles();
 }
 
 bool is_unstrided(const ConvolutionShape& shape) { return shape.stride[0] == 1 && shape.stride[1] == 1; }
@@ -236,12 +248,28 @@ void add(void* values, const void* addend, FloatType type, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = rounded(widened(to[i]) + widened(from[i]));
 }
 
+float* widened_images(ScratchSlot slot, const void* images, int64_t count) {
+  auto* wide = static_cast<float*>(scratch(slot, count * sizeof(float)));
+  widen_bf16(wide, halves(images), count);
+  return wide;
+}
+
+// The kernel with bfloat16's values.
+const float* rounded_kernel(const float* kernel, const ConvolutionShape& shape) {
+  const int64_t count = shape.kernel_height * shape.kernel_width * shape.in_channels * shape.out_channels;
+  auto* values = static_cast<float*>(scratch(ScratchSlot::kWidenedInput, count * sizeof(float)));
+  for (int64_t i = 0; i < count; ++i) values[i] = widened(rounded(kernel[i]));
+  return values;
+}
+
 //   shape  of the convolution; `mapped` is that of the way that is computed
 template <class Value>
 void by_winograd(void* to, const void* from, const float* kernel, const void* addend, bool forward,
                  const ConvolutionShape& shape, const ConvolutionShape& mapped, int64_t piece, const Context& context) {
   auto* transformed = static_cast<float*>(scratch(ScratchSlot::kKernel, winograd_kernel_bytes(shape)));
-  (forward ? transform_kernel<Value> : transform_turned_kernel<Value>)(transformed, kernel, shape);
+  parallel_for(context, mapped.in_channels, kRowsOfKernel, [&](int64_t begin, int64_t end) {
+    (forward ? transform_kernel<Value> : transform_turned_kernel<Value>)(transformed, kernel, shape, begin, end);
+  });
   const int64_t to_image = mapped.out_height() * mapped.out_width() * mapped.out_channels;
   const int64_t from_image = mapped.height * mapped.width * mapped.in_channels;
   parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
@@ -284,12 +312,15 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
     });
     return;
   }
-  const Plan& whole = plan_for(direction, type, shape, piece);
+  const bool widens = is_widened(type);
+  const FloatType computed = widens ? FloatType::kFloat32 : type;
+  if (widens) kernel = rounded_kernel(kernel, shape);
+  const Plan& whole = plan_for(direction, computed, shape, piece);
   void* chosen = scratch(ScratchSlot::kKernel, whole.kernel_bytes);
   run_reorder(whole, kernel, chosen, context);
   const int64_t rest = shape.count % piece;
   // oneDNN may choose another layout for the kernel when the batch differs.
-  const Plan* last = rest == 0 ? &whole : &plan_for(direction, type, shape, rest);
+  const Plan* last = rest == 0 ? &whole : &plan_for(direction, computed, shape, rest);
   void* chosen_last = chosen;
   if (rest != 0) {
     chosen_last = scratch(ScratchSlot::kPartialSums, last->kernel_bytes);
@@ -298,10 +329,22 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
   parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
     const OneThread guard;
     for (int64_t image = begin; image < end; image += piece) {
-      const bool is_whole = image + piece <= end;
-      (is_whole ? whole : *last)
-          .compute->run({at(to, image * to_image), at(from, image * from_image), is_whole ? chosen : chosen_last});
-      add_to(image, std::min(image + piece, end));
+      const int64_t images = std::min(piece, end - image);
+      const auto run = [&](void* output, void* input) {
+        const bool is_whole = images == piece;
+        (is_whole ? whole : *last).compute->run({output, input, is_whole ? chosen : chosen_last});
+      };
+      if (widens) {
+        const int64_t inputs = images * from_image / 2, outputs = images * to_image / 2;
+        float* wide_input = widened_images(ScratchSlot::kWidenedInput, at(from, image * from_image), inputs);
+        auto* wide_output = static_cast<float*>(scratch(ScratchSlot::kWidenedOutput, outputs * sizeof(float)));
+        run(wide_output, wide_input);
+        narrow_bf16(static_cast<uint16_t*>(at(to, image * to_image)), wide_output,
+                    addend ? halves(at(addend, image * to_image)) : nullptr, outputs);
+      } else {
+        run(at(to, image * to_image), at(from, image * from_image));
+        add_to(image, image + images);
+      }
     }
   });
 }
@@ -345,35 +388,44 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   const bool by_pairs = !transforms && prefers_dot_products(type) && has_kernel_gradient_bf16(shape);
   const bool by_tiles = prefers_tiles(type) && has_tile_kernel_gradient_bf16(shape);
   const bool by_onednn = !by_pairs && !by_tiles && !transforms;
-  const Plan* whole = by_onednn ? &plan_for(Direction::kKernel, type, shape, piece) : nullptr;
-  const Plan* last = by_onednn ? &plan_for(Direction::kKernel, type, shape, rest) : nullptr;
+  const bool widens = by_onednn && is_widened(type);
+  const FloatType computed = widens ? FloatType::kFloat32 : type;
+  const Plan* whole = by_onednn ? &plan_for(Direction::kKernel, computed, shape, piece) : nullptr;
+  const Plan* last = by_onednn ? &plan_for(Direction::kKernel, computed, shape, rest) : nullptr;
   // Summed in HWIO: the last part's layout may be another one.
   float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
   parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       float* sum = parts == 1 ? kernel_gradient : sums + part * elements;
-      if (!by_onednn) {
-        ConvolutionShape images = shape;
-        images.count = part + 1 < parts ? piece : rest;
-        const void* x = at(input, part * piece * input_bytes(shape, type));
-        const void* dy = at(output_gradient, part * piece * output_bytes(shape, type));
-        if (transforms && type == FloatType::kFloat32) {
-          winograd_kernel_gradient(sum, static_cast<const float*>(x), static_cast<const float*>(dy), images);
-        } else if (transforms) {
-          winograd_kernel_gradient(sum, halves(x), halves(dy), images);
-        } else if (by_tiles) {
-          tile_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
-        } else {
-          std::memset(sum, 0, elements * sizeof(float));
-          add_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
-        }
+      ConvolutionShape images = shape;
+      images.count = part + 1 < parts ? piece : rest;
+      void* x = at(input, part * piece * input_bytes(shape, type));
+      void* dy = at(output_gradient, part * piece * output_bytes(shape, type));
+      if (transforms && type == FloatType::kFloat32) {
+        winograd_kernel_gradient(sum, static_cast<const float*>(x), static_cast<const float*>(dy), images);
         continue;
+      }
+      if (transforms) {
+        winograd_kernel_gradient(sum, halves(x), halves(dy), images);
+        continue;
+      }
+      if (by_tiles) {
+        tile_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
+        continue;
+      }
+      if (by_pairs) {
+        std::memset(sum, 0, elements * sizeof(float));
+        add_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
+        continue;
+      }
+      if (widens) {
+        x = widened_images(ScratchSlot::kWidenedInput, x, images.count * input_bytes(shape, type) / 2);
+        dy = widened_images(ScratchSlot::kWidenedOutput, dy, images.count * output_bytes(shape, type) / 2);
       }
       const Plan& plan = part + 1 < parts ? *whole : *last;
       void* chosen = scratch(ScratchSlot::kPiece, plan.kernel_bytes);
       const OneThread guard;
-      plan.compute->run({chosen, at(input, part * piece * input_bytes(shape, type)),
-                         at(output_gradient, part * piece * output_bytes(shape, type))});
+      plan.compute->run({chosen, x, dy});
       run_reorder(plan, chosen, sum, Context());
     }
   });

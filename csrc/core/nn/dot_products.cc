@@ -13,8 +13,9 @@ constexpr int64_t kTaps = 3;
 // Input times output channels of a kernel's gradient: beyond, its sums fall out of the second cache, and oneDNN is as
 // fast.
 constexpr int64_t kMostGradientChannels = 64 * 128;
-// Input times output channels: beyond, a transformed kernel falls out of the second cache.
-constexpr int64_t kMostWinogradChannels = 512 * 512;
+// Input times output channels: here it is as fast as a plain sum, beyond the transformed kernel is too large (47 MB for
+// 512 times 512).
+constexpr int64_t kMostWinogradChannels = 256 * 256;
 constexpr int64_t kLeastWinogradSide = 4;  // of the outputs: a tile's
 
 // Beyond, oneDNN's kernels for tiles are as fast or faster: of a band, few rows fit into the first cache.
@@ -38,6 +39,14 @@ bool is_three_by_three(const ConvolutionShape& shape) {
 }
 
 }  // namespace
+
+bool has_quick_dot_products() {
+#if defined(__x86_64__)
+  return has_dot_products() && !__builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
 
 bool has_kernel_gradient_bf16(const ConvolutionShape& shape) {
   return has_dot_products() && is_three_by_three(shape) && shape.in_channels % 8 == 0 && shape.out_channels % 16 == 0 &&

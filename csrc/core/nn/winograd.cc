@@ -25,12 +25,16 @@ constexpr int kOut = 4;                // outputs of a tile, down and across
 constexpr int kIn = kOut + kTaps - 1;  // inputs of it
 constexpr int kElements = kIn * kIn;
 constexpr int64_t kLanes = 16;
-constexpr int64_t kTiles = 32;  // of a block
 
 __m512 load(const float* from) { return _mm512_loadu_ps(from); }
 __m512 load(const uint16_t* from) {
   const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+}
+// Lanes that are masked out are zero, and their memory is not touched.
+__m512 load(__mmask16 lanes, const float* from) { return _mm512_maskz_loadu_ps(lanes, from); }
+__m512 load(__mmask16 lanes, const uint16_t* from) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, from)), 16));
 }
 void store(float* to, __m512 values) { _mm512_storeu_ps(to, values); }
 void store(uint16_t* to, __m512 values) {
@@ -143,85 +147,99 @@ inline void transform(const From& from, const Take& take) {
   }
 }
 
-// Where the tiles of a batch lie: row by row, image by image.
-struct Grid {
-  explicit Grid(const ConvolutionShape& shape)
-      : height(shape.out_height()),
-        width(shape.out_width()),
-        down((height + kOut - 1) / kOut),
-        across((width + kOut - 1) / kOut),
-        tiles(shape.count * down * across) {}
+// The tiles of a batch, row by row and image by image, one after the other.
+class Tiles {
+ public:
+  explicit Tiles(const ConvolutionShape& shape)
+      : height_(shape.out_height()),
+        width_(shape.out_width()),
+        left_(shape.count * ((height_ + kOut - 1) / kOut) * ((width_ + kOut - 1) / kOut)) {}
 
-  struct Place {
-    int64_t image, y, x;  // of the first output
-  };
-  Place at(int64_t tile) const {
-    const int64_t row = tile / across;
-    return {row / down, row % down * kOut, tile % across * kOut};
+  int64_t left() const { return left_; }
+  // Of the first output.
+  int64_t image() const { return image_; }
+  int64_t y() const { return y_; }
+  int64_t x() const { return x_; }
+  int64_t pixel() const { return (image_ * height_ + y_) * width_ + x_; }
+  int64_t rows() const { return height_ - y_; }  // of the image from there on
+  int64_t columns() const { return width_ - x_; }
+
+  void step() {
+    --left_;
+    if ((x_ += kOut) < width_) return;
+    x_ = 0;
+    if ((y_ += kOut) < height_) return;
+    y_ = 0;
+    ++image_;
   }
 
-  int64_t height, width, down, across, tiles;
+ private:
+  int64_t height_, width_, left_, image_ = 0, y_ = 0, x_ = 0;
 };
 
-// kSide x kSide pixels, from (y, x) on, of an image: where they lie, or, at its edges, copied between zeros.
+// kSide x kSide pixels, from (y, x) on, of an image; zeros beside it.
 template <int kSide, class Value>
 class Window {
  public:
   Window(const Value* image, int64_t height, int64_t width, int64_t channels, int64_t y, int64_t x)
-      : is_whole_(y >= 0 && y + kSide <= height && x >= 0 && x + kSide <= width),
-        first_(image + (y * width + x) * channels),
+      : first_(image + (y * width + x) * channels),
         row_(width * channels),
         pixel_(channels),
-        top_(std::max<int64_t>(0, -y)),
-        bottom_(std::min<int64_t>(kSide, height - y)),
-        left_(std::max<int64_t>(0, -x)),
-        right_(std::min<int64_t>(kSide, width - x)) {}
+        rows_(within(y, height)),
+        columns_(within(x, width)) {}
 
-  // Calls use(first, row, pixel) for 16 channels from `channel` on; row and pixel are strides.
-  template <class Use>
-  void with(int64_t channel, const Use& use) const {
-    const Value* first = first_ + channel;
-    if (is_whole_) return use(first, row_, pixel_);
-    alignas(64) Value copied[kSide * kSide * kLanes];
-    std::memset(copied, 0, sizeof copied);
-    for (int64_t y = top_; y < bottom_; ++y) {
-      for (int64_t x = left_; x < right_; ++x) {
-        std::memcpy(copied + (y * kSide + x) * kLanes, first + y * row_ + x * pixel_, kLanes * sizeof(Value));
-      }
-    }
-    use(copied, int64_t{kSide} * kLanes, kLanes);
+  bool is_whole() const { return (rows_ & columns_) == kAll; }
+  // 16 channels from `channel` on of a pixel of a whole window, and of any.
+  __m512 pixel(int64_t channel, int y, int x) const { return load(first_ + channel + y * row_ + x * pixel_); }
+  __m512 pixel_or_zeros(int64_t channel, int y, int x) const {
+    const auto lanes = static_cast<__mmask16>(-static_cast<int>(rows_ >> y & columns_ >> x & 1));
+    return load(lanes, first_ + channel + y * row_ + x * pixel_);
   }
 
  private:
-  const bool is_whole_;
+  static constexpr unsigned kAll = (1u << kSide) - 1;
+
+  // A bit for each of the coordinates from `first` on that is at least zero and below `extent`.
+  static unsigned within(int64_t first, int64_t extent) {
+    unsigned bits = 0;
+    for (int k = 0; k < kSide; ++k) bits |= static_cast<unsigned>(first + k >= 0 && first + k < extent) << k;
+    return bits;
+  }
+
   const Value* const first_;
-  const int64_t row_, pixel_, top_, bottom_, left_, right_;
+  const int64_t row_, pixel_;
+  const unsigned rows_, columns_;
 };
+
+// Tiles of a block: few, so that it stays near; more where the kernel does not, which every block reads.
+int64_t block_tiles(const ConvolutionShape& shape) {
+  return shape.in_channels * shape.out_channels > 128 * 128 ? 64 : 16;
+}
 
 // Transformed values of a block: [element][tile][channel]. Elements lie a line further apart than they need to, so that
 // those of one tile do not all fall into the same sets of the cache.
-int64_t element_stride(int64_t channels) { return kTiles * channels + kLanes; }
+int64_t element_stride(int64_t tiles, int64_t channels) { return tiles * channels + kLanes; }
 
 template <class Line, int kSide, class Value>
-inline void transform_window(float* to, const Window<kSide, Value>& window, int64_t channels) {
-  const int64_t stride = element_stride(channels);
+inline void transform_window(float* to, int64_t stride, const Window<kSide, Value>& window, int64_t channels) {
   for (int64_t c = 0; c < channels; c += kLanes) {
-    window.with(c, [&](const Value* first, int64_t row, int64_t pixel) {
-      transform<Line>([&](int y, int x) { return load(first + y * row + x * pixel); },
-                      [&](int y, int x, __m512 value) { _mm512_storeu_ps(to + c + (y * kIn + x) * stride, value); });
-    });
+    const auto take = [&](int y, int x, __m512 value) { _mm512_storeu_ps(to + c + (y * kIn + x) * stride, value); };
+    if (window.is_whole()) {
+      transform<Line>([&](int y, int x) { return window.pixel(c, y, x); }, take);
+    } else {
+      transform<Line>([&](int y, int x) { return window.pixel_or_zeros(c, y, x); }, take);
+    }
   }
 }
 
 template <class Value>
-void transform_inputs(float* to, const Value* input, const Grid& grid, int64_t first, int64_t count,
+void transform_inputs(float* to, int64_t stride, const Value* input, Tiles tiles, int64_t count,
                       const ConvolutionShape& shape) {
   const int64_t channels = shape.in_channels;
-  for (int64_t t = 0; t < count; ++t) {
-    const auto [image, y, x] = grid.at(first + t);
-    const Window<kIn, Value> window(input + image * shape.height * shape.width * channels, shape.height, shape.width,
-                                    channels, y - shape.pad_top, x - shape.pad_left);
-    transform_window<OfInputs>(to + t * channels, window, channels);
+  for (int64_t t = 0; t < count; ++t, tiles.step()) {
+    const Window<kIn, Value> window(input + tiles.image() * shape.height * shape.width * channels, shape.height,
+                                    shape.width, channels, tiles.y() - shape.pad_top, tiles.x() - shape.pad_left);
+    transform_window<OfInputs>(to + t * channels, stride, window, channels);
   }
 }
 
@@ -256,12 +274,12 @@ inline void multiply(float* to, int64_t to_row, const float* a, int64_t a_row, c
 
 // The products of a block for 16 * kColumns output channels.
 template <int kRows, int kColumns>
-void multiply_block(float* products, const float* inputs, const float* kernel, int64_t count,
-                    const ConvolutionShape& shape) {
+void multiply_block(float* products, int64_t product_stride, const float* inputs, int64_t input_stride,
+                    const float* kernel, int64_t count, const ConvolutionShape& shape) {
   const int64_t ins = shape.in_channels, outs = shape.out_channels;
   for (int64_t e = 0; e < kElements; ++e) {
-    const float *a = inputs + e * element_stride(ins), *b = kernel + e * ins * outs;
-    float* to = products + e * element_stride(kColumns * kLanes);
+    const float *a = inputs + e * input_stride, *b = kernel + e * ins * outs;
+    float* to = products + e * product_stride;
     for (int64_t t = 0; t < count; t += kRows) {
       multiply<kRows, kColumns>(to + t * kColumns * kLanes, kColumns * kLanes, a + t * ins, ins, b, outs, ins);
     }
@@ -329,41 +347,39 @@ template <class Value>
 template <int kRows, int kColumns, class Value>
 void convolve_images(Value* output, const Value* input, const float* kernel, const Value* addend,
                      const ConvolutionShape& shape) {
-  const Grid grid(shape);
   const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
-  const int64_t input_floats = kElements * element_stride(ins), product_floats = kElements * element_stride(wide);
+  const int64_t out_row = shape.out_width() * outs, image = shape.height * shape.width * ins;
+  const int64_t most = block_tiles(shape), input_stride = element_stride(most, ins),
+                product_stride = element_stride(most, wide);
   float* inputs = static_cast<float*>(
-      scratch(ScratchSlot::kPiece, static_cast<size_t>(input_floats + product_floats) * sizeof(float)));
-  float* products = inputs + input_floats;
-  for (int64_t first = 0; first < grid.tiles; first += kTiles) {
-    const int64_t count = std::min(kTiles, grid.tiles - first);
-    transform_inputs(inputs, input, grid, first, count, shape);
+      scratch(ScratchSlot::kPiece, static_cast<size_t>(kElements * (input_stride + product_stride)) * sizeof(float)));
+  // Products of as many channels take the place of what they are computed from, which is less memory to keep near.
+  float* products = ins == outs && outs == wide ? inputs : inputs + kElements * input_stride;
+  for (Tiles block(shape); block.left() > 0;) {
+    const int64_t count = std::min(most, block.left());
+    transform_inputs(inputs, input_stride, input, block, count, shape);
     for (int64_t t = count; t % kRows != 0; ++t) {  // rows of no tile, whose products nobody reads
       for (int64_t e = 0; e < kElements; ++e) {
-        std::memset(inputs + e * element_stride(ins) + t * ins, 0, static_cast<size_t>(ins) * sizeof(float));
+        std::memset(inputs + e * input_stride + t * ins, 0, static_cast<size_t>(ins) * sizeof(float));
       }
     }
+    Tiles tiles = block;
     for (int64_t o = 0; o < outs; o += wide) {
-      multiply_block<kRows, kColumns>(products, inputs, kernel + o, count, shape);
-      for (int64_t t = 0; t < count; ++t) {
-        const auto [image, y, x] = grid.at(first + t);
-        const int64_t at = ((image * grid.height + y) * grid.width + x) * outs + o;
+      multiply_block<kRows, kColumns>(products, product_stride, inputs, input_stride, kernel + o, count, shape);
+      tiles = block;
+      for (int64_t t = 0; t < count; ++t, tiles.step()) {
         for (int64_t c = 0; c < wide; c += kLanes) {
-          const Outputs<Value> outputs{output + at + c,
-                                       addend ? addend + at + c : nullptr,
-                                       y,
-                                       x,
-                                       grid.height - y,
-                                       grid.width - x,
-                                       grid.width * outs,
-                                       outs};
-          if (!give_outputs(outputs, products + t * wide + c, element_stride(wide))) {
-            give_plain_sums(outputs, input + image * shape.height * shape.width * ins,
-                            kernel + kElements * ins * outs + o + c, shape);
+          const int64_t at = tiles.pixel() * outs + o + c;
+          const Outputs<Value> outputs{
+              output + at, addend ? addend + at : nullptr, tiles.y(), tiles.x(), tiles.rows(), tiles.columns(), out_row,
+              outs};
+          if (!give_outputs(outputs, products + t * wide + c, product_stride)) {
+            give_plain_sums(outputs, input + tiles.image() * image, kernel + kElements * ins * outs + o + c, shape);
           }
         }
       }
     }
+    block = tiles;
   }
 }
 
@@ -399,28 +415,29 @@ inline void add_products(bool is_first, float* sums, int64_t sums_row, const flo
 
 template <int kRows, int kColumns, class Value>
 void sum_gradient(float* gradient, const Value* input, const Value* output_gradient, const ConvolutionShape& shape) {
-  const Grid grid(shape);
   const int64_t ins = shape.in_channels, outs = shape.out_channels;
-  const int64_t input_floats = kElements * element_stride(ins), gradient_floats = kElements * element_stride(outs);
+  const int64_t out_height = shape.out_height(), out_width = shape.out_width();
+  const int64_t most = block_tiles(shape), input_stride = element_stride(most, ins),
+                gradient_stride = element_stride(most, outs);
   float* inputs = static_cast<float*>(
       scratch(ScratchSlot::kPiece,
-              static_cast<size_t>(input_floats + gradient_floats + kElements * ins * outs) * sizeof(float)));
-  float *gradients = inputs + input_floats, *sums = gradients + gradient_floats;
-  for (int64_t first = 0; first < grid.tiles; first += kTiles) {
-    const int64_t count = std::min(kTiles, grid.tiles - first);
-    transform_inputs(inputs, input, grid, first, count, shape);
-    for (int64_t t = 0; t < count; ++t) {
-      const auto [image, y, x] = grid.at(first + t);
-      const Window<kOut, Value> window(output_gradient + image * grid.height * grid.width * outs, grid.height,
-                                       grid.width, outs, y, x);
-      transform_window<OfGradients>(gradients + t * outs, window, outs);
+              static_cast<size_t>(kElements * (input_stride + gradient_stride + ins * outs)) * sizeof(float)));
+  float *gradients = inputs + kElements * input_stride, *sums = gradients + kElements * gradient_stride;
+  bool is_first = true;
+  for (Tiles tiles(shape); tiles.left() > 0; is_first = false) {
+    const int64_t count = std::min(most, tiles.left());
+    transform_inputs(inputs, input_stride, input, tiles, count, shape);
+    for (int64_t t = 0; t < count; ++t, tiles.step()) {
+      const Window<kOut, Value> window(output_gradient + tiles.image() * out_height * out_width * outs, out_height,
+                                       out_width, outs, tiles.y(), tiles.x());
+      transform_window<OfGradients>(gradients + t * outs, gradient_stride, window, outs);
     }
     for (int64_t e = 0; e < kElements; ++e) {
-      const float *a = inputs + e * element_stride(ins), *b = gradients + e * element_stride(outs);
+      const float *a = inputs + e * input_stride, *b = gradients + e * gradient_stride;
       float* to = sums + e * ins * outs;
       for (int64_t o = 0; o < outs; o += kColumns * kLanes) {
         for (int64_t i = 0; i < ins; i += kRows) {
-          add_products<kRows, kColumns>(first == 0, to + i * outs + o, outs, a + i, ins, b + o, outs, count);
+          add_products<kRows, kColumns>(is_first, to + i * outs + o, outs, a + i, ins, b + o, outs, count);
         }
       }
     }
@@ -452,20 +469,22 @@ int64_t winograd_kernel_bytes(const ConvolutionShape& shape) {
 }
 
 template <class Value>
-void transform_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape) {
-  const int64_t step = shape.in_channels * shape.out_channels;
-  for (int64_t k = 0; k < step; k += kLanes) {
+void transform_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape, int64_t begin,
+                      int64_t end) {
+  const int64_t outs = shape.out_channels, step = shape.in_channels * outs;
+  for (int64_t k = begin * outs; k < end * outs; k += kLanes) {
     transform_taps<Value>(transformed, step, k,
                           [&](int y, int x) { return _mm512_loadu_ps(kernel + (y * kTaps + x) * step + k); });
   }
 }
 
 template <class Value>
-void transform_turned_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape) {
+void transform_turned_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape, int64_t begin,
+                             int64_t end) {
   const int64_t ins = shape.in_channels, outs = shape.out_channels, step = ins * outs;
   const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   const __m512i apart = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(outs)));
-  for (int64_t o = 0; o < outs; ++o) {
+  for (int64_t o = begin; o < end; ++o) {
     for (int64_t i = 0; i < ins; i += kLanes) {
       transform_taps<Value>(transformed, step, o * ins + i, [&](int y, int x) {
         const float* tap = kernel + ((kTaps - 1 - y) * kTaps + kTaps - 1 - x) * step;
@@ -489,10 +508,10 @@ void winograd_kernel_gradient(float* gradient, const Value* input, const Value* 
   run(gradient, input, output_gradient, shape);
 }
 
-template void transform_kernel<float>(float*, const float*, const ConvolutionShape&);
-template void transform_kernel<uint16_t>(float*, const float*, const ConvolutionShape&);
-template void transform_turned_kernel<float>(float*, const float*, const ConvolutionShape&);
-template void transform_turned_kernel<uint16_t>(float*, const float*, const ConvolutionShape&);
+template void transform_kernel<float>(float*, const float*, const ConvolutionShape&, int64_t, int64_t);
+template void transform_kernel<uint16_t>(float*, const float*, const ConvolutionShape&, int64_t, int64_t);
+template void transform_turned_kernel<float>(float*, const float*, const ConvolutionShape&, int64_t, int64_t);
+template void transform_turned_kernel<uint16_t>(float*, const float*, const ConvolutionShape&, int64_t, int64_t);
 template void winograd_convolution(float*, const float*, const float*, const float*, const ConvolutionShape&);
 template void winograd_convolution(uint16_t*, const uint16_t*, const float*, const uint16_t*, const ConvolutionShape&);
 template void winograd_kernel_gradient(float*, const float*, const float*, const ConvolutionShape&);

@@ -14,12 +14,14 @@ namespace lambda_fast {
 // All take shapes that has_winograd (dot_products.h) takes, one thread each. Value: float, or uint16_t for bfloat16.
 
 int64_t winograd_kernel_bytes(const ConvolutionShape& shape);
-// The kernel's values are rounded to Value first, as they are for every other algorithm.
+// Input channels [begin, end). The kernel's values are rounded to Value first, as they are for every other algorithm.
 template <class Value>
-void transform_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape);
-// Of the convolution that takes output gradients of `shape` back to its input.
+void transform_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape, int64_t begin,
+                      int64_t end);
+// Of the convolution that takes output gradients of `shape` back to its input: output channels [begin, end) of `shape`.
 template <class Value>
-void transform_turned_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape);
+void transform_turned_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape, int64_t begin,
+                             int64_t end);
 
 // All of shape.count images, plus `addend` of the output's shape where it is not null.
 template <class Value>
