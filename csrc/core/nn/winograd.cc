@@ -25,6 +25,7 @@ constexpr int kOut = 4;                // outputs of a tile, down and across
 constexpr int kIn = kOut + kTaps - 1;  // inputs of it
 constexpr int kElements = kIn * kIn;
 constexpr int64_t kLanes = 16;
+constexpr int kRows = 8;  // tiles of a block that are multiplied at a time
 
 __m512 load(const float* from) { return _mm512_loadu_ps(from); }
 __m512 load(const uint16_t* from) {
@@ -127,7 +128,7 @@ struct ToKernels {
 
 // Both ways over a square of values: from(row, column), and take(row, column, value) of what comes out.
 template <class Line, class From, class Take>
-inline void transform(const From& from, const Take& take) {
+[[gnu::always_inline]] inline void transform(const From& from, const Take& take) {
   __m512 middle[Line::kTo][Line::kFrom];
 #pragma GCC unroll 6
   for (int x = 0; x < Line::kFrom; ++x) {
@@ -182,18 +183,28 @@ template <int kSide, class Value>
 class Window {
  public:
   Window(const Value* image, int64_t height, int64_t width, int64_t channels, int64_t y, int64_t x)
-      : first_(image + (y * width + x) * channels),
-        row_(width * channels),
-        pixel_(channels),
-        rows_(within(y, height)),
-        columns_(within(x, width)) {}
+      : first_(image + (y * width + x) * channels), row_(width * channels), pixel_(channels) {
+    if (y >= 0 && x >= 0 && y + kSide <= height && x + kSide <= width) return;
+    rows_ = within(y, height);
+    columns_ = within(x, width);
+  }
 
   bool is_whole() const { return (rows_ & columns_) == kAll; }
-  // 16 channels from `channel` on of a pixel of a whole window, and of any.
-  __m512 pixel(int64_t channel, int y, int x) const { return load(first_ + channel + y * row_ + x * pixel_); }
-  __m512 pixel_or_zeros(int64_t channel, int y, int x) const {
-    const auto lanes = static_cast<__mmask16>(-static_cast<int>(rows_ >> y & columns_ >> x & 1));
-    return load(lanes, first_ + channel + y * row_ + x * pixel_);
+  // Calls use(pixel), where pixel(y, x) is 16 channels from `channel` on. Everything is copied into it: the compiler
+  // takes every store of a register for one that may change what is only referred to.
+  template <class Use>
+  void with(int64_t channel, const Use& use) const {
+    const Value* first = first_ + channel;
+    const int64_t row = row_, step = pixel_;
+    if (is_whole()) {
+      use([=](int y, int x) { return load(first + y * row + x * step); });
+      return;
+    }
+    const unsigned rows = rows_, columns = columns_;
+    use([=](int y, int x) {
+      const auto lanes = static_cast<__mmask16>(-static_cast<int>(rows >> y & columns >> x & 1));
+      return load(lanes, first + y * row + x * step);
+    });
   }
 
  private:
@@ -208,7 +219,7 @@ class Window {
 
   const Value* const first_;
   const int64_t row_, pixel_;
-  const unsigned rows_, columns_;
+  unsigned rows_ = kAll, columns_ = kAll;  // a bit for each that lies within the image
 };
 
 // Tiles of a block: few, so that it stays near; more where the kernel does not, which every block reads.
@@ -223,12 +234,11 @@ int64_t element_stride(int64_t tiles, int64_t channels) { return tiles * channel
 template <class Line, int kSide, class Value>
 inline void transform_window(float* to, int64_t stride, const Window<kSide, Value>& window, int64_t channels) {
   for (int64_t c = 0; c < channels; c += kLanes) {
-    const auto take = [&](int y, int x, __m512 value) { _mm512_storeu_ps(to + c + (y * kIn + x) * stride, value); };
-    if (window.is_whole()) {
-      transform<Line>([&](int y, int x) { return window.pixel(c, y, x); }, take);
-    } else {
-      transform<Line>([&](int y, int x) { return window.pixel_or_zeros(c, y, x); }, take);
-    }
+    float* first = to + c;
+    window.with(c, [=](const auto& pixel) {
+      transform<Line>(pixel,
+                      [=](int y, int x, __m512 value) { _mm512_storeu_ps(first + (y * kIn + x) * stride, value); });
+    });
   }
 }
 
@@ -243,45 +253,59 @@ void transform_inputs(float* to, int64_t stride, const Value* input, Tiles tiles
   }
 }
 
-// to[row][16 * kColumns] = sum over k of a[row][k] * b[k][16 * kColumns], for kRows rows.
-template <int kRows, int kColumns>
-inline void multiply(float* to, int64_t to_row, const float* a, int64_t a_row, const float* b, int64_t b_row,
-                     int64_t depth) {
-  __m512 sums[kRows][kColumns];
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
+// to[row][16 * kColumns] = sum over k of a[row][k] * b[k][16 * kColumns], for kRows rows of kMatrices products of
+// matrices, each of which lies a stride behind the one before.
+template <int kMatrices, int kRows, int kColumns>
+inline void multiply(float* to, int64_t to_stride, int64_t to_row, const float* a, int64_t a_stride, int64_t a_row,
+                     const float* b, int64_t b_stride, int64_t b_row, int64_t depth) {
+  __m512 sums[kMatrices][kRows][kColumns];
 #pragma GCC unroll 2
-    for (int c = 0; c < kColumns; ++c) sums[r][c] = _mm512_setzero_ps();
+  for (int m = 0; m < kMatrices; ++m) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+      for (int c = 0; c < kColumns; ++c) sums[m][r][c] = _mm512_setzero_ps();
+    }
   }
 #pragma GCC unroll 4
   for (int64_t k = 0; k < depth; ++k) {
-    __m512 line[kColumns];
 #pragma GCC unroll 2
-    for (int c = 0; c < kColumns; ++c) line[c] = _mm512_loadu_ps(b + k * b_row + c * kLanes);
+    for (int m = 0; m < kMatrices; ++m) {
+      __m512 line[kColumns];
+#pragma GCC unroll 2
+      for (int c = 0; c < kColumns; ++c) line[c] = _mm512_loadu_ps(b + m * b_stride + k * b_row + c * kLanes);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const __m512 value = _mm512_set1_ps(a[r * a_row + k]);
+      for (int r = 0; r < kRows; ++r) {
+        const __m512 value = _mm512_set1_ps(a[m * a_stride + r * a_row + k]);
 #pragma GCC unroll 2
-      for (int c = 0; c < kColumns; ++c) sums[r][c] = _mm512_fmadd_ps(value, line[c], sums[r][c]);
+        for (int c = 0; c < kColumns; ++c) sums[m][r][c] = _mm512_fmadd_ps(value, line[c], sums[m][r][c]);
+      }
     }
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-    for (int c = 0; c < kColumns; ++c) _mm512_storeu_ps(to + r * to_row + c * kLanes, sums[r][c]);
+  for (int m = 0; m < kMatrices; ++m) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+      for (int c = 0; c < kColumns; ++c) {
+        _mm512_storeu_ps(to + m * to_stride + r * to_row + c * kLanes, sums[m][r][c]);
+      }
+    }
   }
 }
 
 // The products of a block for 16 * kColumns output channels.
-template <int kRows, int kColumns>
+template <int kColumns>
 void multiply_block(float* products, int64_t product_stride, const float* inputs, int64_t input_stride,
                     const float* kernel, int64_t count, const ConvolutionShape& shape) {
-  const int64_t ins = shape.in_channels, outs = shape.out_channels;
-  for (int64_t e = 0; e < kElements; ++e) {
+  constexpr int kMatrices = 2 / kColumns;  // so that 16 sums are at work
+  const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
+  for (int64_t e = 0; e < kElements; e += kMatrices) {
     const float *a = inputs + e * input_stride, *b = kernel + e * ins * outs;
     float* to = products + e * product_stride;
     for (int64_t t = 0; t < count; t += kRows) {
-      multiply<kRows, kColumns>(to + t * kColumns * kLanes, kColumns * kLanes, a + t * ins, ins, b, outs, ins);
+      multiply<kMatrices, kRows, kColumns>(to + t * wide, product_stride, wide, a + t * ins, input_stride, ins, b,
+                                           ins * outs, outs, ins);
     }
   }
 }
@@ -303,14 +327,25 @@ struct Outputs {
 // Returns whether all are finite. What is not spreads over the whole tile here.
 template <class Value>
 bool give_outputs(const Outputs<Value>& outputs, const float* products, int64_t stride) {
-  const bool is_whole = outputs.rows >= kOut && outputs.columns >= kOut;
+  const Outputs<Value> tile = outputs;  // a copy, for the reason that Window::with tells
   __m512 spoilt = _mm512_setzero_ps();
-  transform<ToOutputs>([&](int y, int x) { return _mm512_loadu_ps(products + (y * kIn + x) * stride); },
-                       [&](int y, int x, __m512 value) {
-                         // Every product is in one of the corners.
-                         if (y % (kOut - 1) == 0 && x % (kOut - 1) == 0) spoilt = plus(spoilt, 0, value);
-                         if (is_whole || (y < outputs.rows && x < outputs.columns)) outputs.give(y, x, value);
-                       });
+  const auto run = [=, &spoilt](const auto& give) {
+    transform<ToOutputs>([=](int y, int x) { return _mm512_loadu_ps(products + (y * kIn + x) * stride); },
+                         [=, &spoilt](int y, int x, __m512 value) {
+                           // Every product is in one of the corners.
+                           if (y % (kOut - 1) == 0 && x % (kOut - 1) == 0) spoilt = plus(spoilt, 0, value);
+                           give(y, x, value);
+                         });
+  };
+  if (tile.rows < kOut || tile.columns < kOut) {
+    run([=](int y, int x, __m512 value) {
+      if (y < tile.rows && x < tile.columns) tile.give(y, x, value);
+    });
+  } else if (tile.addend == nullptr) {
+    run([=](int y, int x, __m512 value) { store(tile.to + y * tile.row + x * tile.pixel, value); });
+  } else {
+    run([=](int y, int x, __m512 value) { tile.give(y, x, value); });
+  }
   return _mm512_cmp_ps_mask(spoilt, spoilt, _CMP_UNORD_Q) == 0;
 }
 
@@ -344,7 +379,7 @@ template <class Value>
   }
 }
 
-template <int kRows, int kColumns, class Value>
+template <int kColumns, class Value>
 void convolve_images(Value* output, const Value* input, const float* kernel, const Value* addend,
                      const ConvolutionShape& shape) {
   const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
@@ -365,7 +400,7 @@ void convolve_images(Value* output, const Value* input, const float* kernel, con
     }
     Tiles tiles = block;
     for (int64_t o = 0; o < outs; o += wide) {
-      multiply_block<kRows, kColumns>(products, product_stride, inputs, input_stride, kernel + o, count, shape);
+      multiply_block<kColumns>(products, product_stride, inputs, input_stride, kernel + o, count, shape);
       tiles = block;
       for (int64_t t = 0; t < count; ++t, tiles.step()) {
         for (int64_t c = 0; c < wide; c += kLanes) {
@@ -497,7 +532,7 @@ void transform_turned_kernel(float* transformed, const float* kernel, const Conv
 template <class Value>
 void winograd_convolution(Value* output, const Value* input, const float* transformed_kernel, const Value* addend,
                           const ConvolutionShape& shape) {
-  const auto run = shape.out_channels % 32 == 0 ? convolve_images<8, 2, Value> : convolve_images<16, 1, Value>;
+  const auto run = shape.out_channels % 32 == 0 ? convolve_images<2, Value> : convolve_images<1, Value>;
   run(output, input, transformed_kernel, addend, shape);
 }
 
