@@ -178,6 +178,54 @@ class Tiles {
   int64_t height_, width_, left_, image_ = 0, y_ = 0, x_ = 0;
 };
 
+// Asks for the memory of tiles before it is needed, a part of it at each step of other work: the rows of the next tiles
+// lie too far apart for the processor to ask for them itself, and a store waits for its line as a load does.
+template <bool kWrites>
+class Ahead {
+ public:
+  // Of 4 x 4 pixels for each of `count` tiles from `tiles` on, `down` rows below their first output, in images of
+  // height x width pixels of `pixel` bytes; all within `steps` steps.
+  Ahead(const void* images, int64_t height, int64_t width, int64_t pixel, const Tiles& tiles, int64_t down,
+        int64_t count, int64_t steps)
+      : images_(static_cast<const char*>(images)),
+        height_(height),
+        width_(width),
+        pixel_(pixel),
+        tiles_(tiles),
+        down_(down),
+        left_(std::min(count, tiles.left()) * kOut),
+        each_((left_ + steps - 1) / steps) {}
+
+  void step() {
+    for (int64_t k = std::min(each_, left_); k > 0; --k, --left_) {
+      const int64_t y = tiles_.y() + down_ + row_, x = tiles_.x();
+      if (y >= 0 && y < height_ && x < width_)
+        ask((tiles_.image() * height_ + y) * width_ + x, std::min<int64_t>(kOut, width_ - x));
+      if (++row_ < kOut) continue;
+      row_ = 0;
+      tiles_.step();
+    }
+  }
+
+ private:
+  void ask(int64_t pixel, int64_t pixels) const {
+    const char* at = images_ + pixel * pixel_;
+    for (int64_t k = 0; k < pixels * pixel_; k += 64) {
+      if constexpr (kWrites) {
+        asm volatile("prefetchw %0" ::"m"(at[k]));
+      } else {
+        __builtin_prefetch(at + k, 0, 2);  // to the second cache
+      }
+    }
+  }
+
+  const char* const images_;
+  const int64_t height_, width_, pixel_;
+  Tiles tiles_;
+  const int64_t down_;
+  int64_t left_, each_, row_ = 0;
+};
+
 // kSide x kSide pixels, from (y, x) on, of an image; zeros beside it.
 template <int kSide, class Value>
 class Window {
@@ -297,12 +345,15 @@ inline void multiply(float* to, int64_t to_stride, int64_t to_row, const float* 
 // The products of a block for 16 * kColumns output channels.
 template <int kColumns>
 void multiply_block(float* products, int64_t product_stride, const float* inputs, int64_t input_stride,
-                    const float* kernel, int64_t count, const ConvolutionShape& shape) {
+                    const float* kernel, int64_t count, const ConvolutionShape& shape, Ahead<false>& next,
+                    Ahead<true>& outputs) {
   constexpr int kMatrices = 2 / kColumns;  // so that 16 sums are at work
   const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
   for (int64_t e = 0; e < kElements; e += kMatrices) {
     const float *a = inputs + e * input_stride, *b = kernel + e * ins * outs;
     float* to = products + e * product_stride;
+    next.step();
+    outputs.step();
     for (int64_t t = 0; t < count; t += kRows) {
       multiply<kMatrices, kRows, kColumns>(to + t * wide, product_stride, wide, a + t * ins, input_stride, ins, b,
                                            ins * outs, outs, ins);
@@ -398,9 +449,14 @@ void convolve_images(Value* output, const Value* input, const float* kernel, con
         std::memset(inputs + e * input_stride + t * ins, 0, static_cast<size_t>(ins) * sizeof(float));
       }
     }
-    Tiles tiles = block;
+    Tiles tiles = block, behind = block;
+    for (int64_t t = 0; t < count; ++t) behind.step();
+    const int64_t steps = kElements / (2 / kColumns) * (outs / wide);
+    Ahead<false> next(input, shape.height, shape.width, ins * sizeof(Value), behind, kTaps - 1 - shape.pad_top, count,
+                      steps);
+    Ahead<true> written(output, shape.out_height(), shape.out_width(), outs * sizeof(Value), block, 0, count, steps);
     for (int64_t o = 0; o < outs; o += wide) {
-      multiply_block<kColumns>(products, product_stride, inputs, input_stride, kernel + o, count, shape);
+      multiply_block<kColumns>(products, product_stride, inputs, input_stride, kernel + o, count, shape, next, written);
       tiles = block;
       for (int64_t t = 0; t < count; ++t, tiles.step()) {
         for (int64_t c = 0; c < wide; c += kLanes) {
@@ -467,7 +523,13 @@ void sum_gradient(float* gradient, const Value* input, const Value* output_gradi
                                        out_width, outs, tiles.y(), tiles.x());
       transform_window<OfGradients>(gradients + t * outs, gradient_stride, window, outs);
     }
+    Ahead<false> next(input, shape.height, shape.width, ins * sizeof(Value), tiles, kTaps - 1 - shape.pad_top, count,
+                      kElements);
+    Ahead<false> next_gradients(output_gradient, out_height, out_width, outs * sizeof(Value), tiles, 0, count,
+                                kElements);
     for (int64_t e = 0; e < kElements; ++e) {
+      next.step();
+      next_gradients.step();
       const float *a = inputs + e * input_stride, *b = gradients + e * gradient_stride;
       float* to = sums + e * ins * outs;
       for (int64_t o = 0; o < outs; o += kColumns * kLanes) {
