@@ -32,11 +32,6 @@ __m512 load(const uint16_t* from) {
   const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
 }
-// Lanes that are masked out are zero, and their memory is not touched.
-__m512 load(__mmask16 lanes, const float* from) { return _mm512_maskz_loadu_ps(lanes, from); }
-__m512 load(__mmask16 lanes, const uint16_t* from) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, from)), 16));
-}
 void store(float* to, __m512 values) { _mm512_storeu_ps(to, values); }
 void store(uint16_t* to, __m512 values) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(values));
@@ -164,6 +159,7 @@ class Tiles {
   int64_t pixel() const { return (image_ * height_ + y_) * width_ + x_; }
   int64_t rows() const { return height_ - y_; }  // of the image from there on
   int64_t columns() const { return width_ - x_; }
+  int64_t side_by_side() const { return (width_ - x_ + kOut - 1) / kOut; }  // tiles, to the end of the row
 
   void step() {
     --left_;
@@ -178,7 +174,7 @@ class Tiles {
   int64_t height_, width_, left_, image_ = 0, y_ = 0, x_ = 0;
 };
 
-// Asks for the memory of tiles before it is needed, a part of it at each step of other work: the rows of the next tiles
+// Asks for the memory of tiles before it is needed, a few lines at each step of other work: the rows of the next tiles
 // lie too far apart for the processor to ask for them itself, and a store waits for its line as a load does.
 template <bool kWrites>
 class Ahead {
@@ -191,113 +187,126 @@ class Ahead {
         height_(height),
         width_(width),
         pixel_(pixel),
-        tiles_(tiles),
         down_(down),
-        left_(std::min(count, tiles.left()) * kOut),
-        each_((left_ + steps - 1) / steps) {}
+        tiles_(tiles),
+        left_(std::min(count, tiles.left())),
+        lines_(left_ * kOut * kOut * pixel / 64 / steps + 1) {}
 
   void step() {
-    for (int64_t k = std::min(each_, left_); k > 0; --k, --left_) {
-      const int64_t y = tiles_.y() + down_ + row_, x = tiles_.x();
-      if (y >= 0 && y < height_ && x < width_)
-        ask((tiles_.image() * height_ + y) * width_ + x, std::min<int64_t>(kOut, width_ - x));
-      if (++row_ < kOut) continue;
-      row_ = 0;
-      tiles_.step();
-    }
-  }
-
- private:
-  void ask(int64_t pixel, int64_t pixels) const {
-    const char* at = images_ + pixel * pixel_;
-    for (int64_t k = 0; k < pixels * pixel_; k += 64) {
+    for (int64_t k = lines_; k > 0; --k, at_ += 64) {
+      if (at_ >= end_ && !begin_row()) return;
       if constexpr (kWrites) {
-        asm volatile("prefetchw %0" ::"m"(at[k]));
+        asm volatile("prefetchw %0" ::"m"(*at_));
       } else {
-        __builtin_prefetch(at + k, 0, 2);  // to the second cache
+        __builtin_prefetch(at_, 0, 2);  // to the second cache
       }
     }
   }
 
-  const char* const images_;
-  const int64_t height_, width_, pixel_;
-  Tiles tiles_;
-  const int64_t down_;
-  int64_t left_, each_, row_ = 0;
-};
-
-// kSide x kSide pixels, from (y, x) on, of an image; zeros beside it.
-template <int kSide, class Value>
-class Window {
- public:
-  Window(const Value* image, int64_t height, int64_t width, int64_t channels, int64_t y, int64_t x)
-      : first_(image + (y * width + x) * channels), row_(width * channels), pixel_(channels) {
-    if (y >= 0 && x >= 0 && y + kSide <= height && x + kSide <= width) return;
-    rows_ = within(y, height);
-    columns_ = within(x, width);
-  }
-
-  bool is_whole() const { return (rows_ & columns_) == kAll; }
-  // Calls use(pixel), where pixel(y, x) is 16 channels from `channel` on. Everything is copied into it: the compiler
-  // takes every store of a register for one that may change what is only referred to.
-  template <class Use>
-  void with(int64_t channel, const Use& use) const {
-    const Value* first = first_ + channel;
-    const int64_t row = row_, step = pixel_;
-    if (is_whole()) {
-      use([=](int y, int x) { return load(first + y * row + x * step); });
-      return;
-    }
-    const unsigned rows = rows_, columns = columns_;
-    use([=](int y, int x) {
-      const auto lanes = static_cast<__mmask16>(-static_cast<int>(rows >> y & columns >> x & 1));
-      return load(lanes, first + y * row + x * step);
-    });
-  }
-
  private:
-  static constexpr unsigned kAll = (1u << kSide) - 1;
-
-  // A bit for each of the coordinates from `first` on that is at least zero and below `extent`.
-  static unsigned within(int64_t first, int64_t extent) {
-    unsigned bits = 0;
-    for (int k = 0; k < kSide; ++k) bits |= static_cast<unsigned>(first + k >= 0 && first + k < extent) << k;
-    return bits;
+  // The next row of pixels of as many tiles as lie side by side.
+  [[gnu::noinline]] bool begin_row() {
+    while (left_ > 0) {
+      const int64_t image = tiles_.image(), y = tiles_.y() + down_ + row_, x = tiles_.x();
+      const int64_t together = std::min(left_, tiles_.side_by_side());
+      if (++row_ == kOut) {
+        row_ = 0;
+        left_ -= together;
+        for (int64_t k = 0; k < together; ++k) tiles_.step();
+      }
+      if (y < 0 || y >= height_ || x >= width_) continue;
+      at_ = images_ + ((image * height_ + y) * width_ + x) * pixel_;
+      end_ = at_ + std::min(together * kOut, width_ - x) * pixel_;
+      return true;
+    }
+    return false;
   }
 
-  const Value* const first_;
-  const int64_t row_, pixel_;
-  unsigned rows_ = kAll, columns_ = kAll;  // a bit for each that lies within the image
+  const char* const images_;
+  const int64_t height_, width_, pixel_, down_;
+  Tiles tiles_;
+  int64_t left_, lines_, row_ = 0;
+  const char *at_ = nullptr, *end_ = nullptr;
 };
 
-// Tiles of a block: few, so that it stays near; more where the kernel does not, which every block reads.
-int64_t block_tiles(const ConvolutionShape& shape) {
-  return shape.in_channels * shape.out_channels > 128 * 128 ? 64 : 16;
+// Tiles of a block: few, so that they stay near, in the first cache if they can; more where the kernel, or the sums of
+// its gradient, are read from further away once a block.
+int64_t convolution_tiles(const ConvolutionShape& shape) {
+  const int64_t channels = shape.in_channels * shape.out_channels;
+  return channels > 128 * 128 ? 64 : channels > 16 * 16 ? 16 : kRows;
+}
+
+int64_t gradient_tiles(const ConvolutionShape& shape) {
+  const int64_t channels = shape.in_channels * shape.out_channels;
+  return channels > 128 * 128 ? 64 : channels > 32 * 32 ? 16 : 32;
 }
 
 // Transformed values of a block: [element][tile][channel]. Elements lie a line further apart than they need to, so that
 // those of one tile do not all fall into the same sets of the cache.
 int64_t element_stride(int64_t tiles, int64_t channels) { return tiles * channels + kLanes; }
 
-template <class Line, int kSide, class Value>
-inline void transform_window(float* to, int64_t stride, const Window<kSide, Value>& window, int64_t channels) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    float* first = to + c;
-    window.with(c, [=](const auto& pixel) {
-      transform<Line>(pixel,
-                      [=](int y, int x, __m512 value) { _mm512_storeu_ps(first + (y * kIn + x) * stride, value); });
-    });
+// A window of an image, 16 channels: Line::kFrom x Line::kFrom pixels from `first` on; strides in values.
+//
+// All by value: the compiler takes every store of a register for one that may change what is only referred to. And no
+// loop over channels: it would compute all 72 addresses before the loop, and put them on the stack.
+template <class Line, class Value>
+[[gnu::noinline]] void transform_window(float* to, int64_t stride, const Value* first, int64_t row, int64_t pixel) {
+  transform<Line>([=](int y, int x) { return load(first + y * row + x * pixel); },
+                  [=](int y, int x, __m512 value) { _mm512_storeu_ps(to + (y * kIn + x) * stride, value); });
+}
+
+// `rows` x `pixels` of an image from (y, x) on; zeros beside it.
+template <class Value>
+void copy_between_zeros(Value* to, const Value* image, int64_t height, int64_t width, int64_t channels, int64_t y,
+                        int64_t x, int64_t rows, int64_t pixels) {
+  const int64_t begin = std::clamp<int64_t>(-x, 0, pixels), end = std::clamp(width - x, begin, pixels);
+  const auto bytes = [&](int64_t count) { return static_cast<size_t>(count * channels) * sizeof(Value); };
+  for (int64_t r = y; r < y + rows; ++r, to += pixels * channels) {
+    if (r < 0 || r >= height) {
+      std::memset(to, 0, bytes(pixels));
+      continue;
+    }
+    std::memset(to, 0, bytes(begin));
+    std::memcpy(to + begin * channels, image + (r * width + x + begin) * channels, bytes(end - begin));
+    std::memset(to + end * channels, 0, bytes(pixels - end));
   }
 }
 
-template <class Value>
-void transform_inputs(float* to, int64_t stride, const Value* input, Tiles tiles, int64_t count,
-                      const ConvolutionShape& shape) {
-  const int64_t channels = shape.in_channels;
-  for (int64_t t = 0; t < count; ++t, tiles.step()) {
-    const Window<kIn, Value> window(input + tiles.image() * shape.height * shape.width * channels, shape.height,
-                                    shape.width, channels, tiles.y() - shape.pad_top, tiles.x() - shape.pad_left);
-    transform_window<OfInputs>(to + t * channels, stride, window, channels);
+// How images are seen: their extents, and where the window of the first tile begins.
+struct Seen {
+  int64_t height, width, channels, top, left;
+
+  // Pixels that a run of tiles sees at most, together.
+  template <class Line>
+  int64_t most_values(int64_t tiles) const {
+    return Line::kFrom * ((tiles - 1) * kOut + Line::kFrom) * channels;
+  }
+};
+
+// Tiles [tiles, tiles + count) of a block. Those side by side whose windows reach over the image's edges are copied to
+// `copied` first, so that there is one way to transform a window; to ask of each pixel whether it lies within takes
+// twice the time of a whole window.
+template <class Line, class Value>
+void transform_tiles(float* to, int64_t stride, const Value* images, const Seen& seen, Tiles tiles, int64_t count,
+                     Value* copied) {
+  constexpr int64_t kSide = Line::kFrom;
+  const int64_t channels = seen.channels;
+  while (count > 0) {
+    const int64_t together = std::min(count, tiles.side_by_side()), pixels = (together - 1) * kOut + kSide;
+    const int64_t y = tiles.y() - seen.top, x = tiles.x() - seen.left;
+    const Value* image = images + tiles.image() * seen.height * seen.width * channels;
+    const Value* first = image + (y * seen.width + x) * channels;
+    int64_t row = seen.width * channels;
+    if (y < 0 || x < 0 || y + kSide > seen.height || x + pixels > seen.width) {
+      copy_between_zeros(copied, image, seen.height, seen.width, channels, y, x, kSide, pixels);
+      first = copied, row = pixels * channels;
+    }
+    for (int64_t k = 0; k < together; ++k, to += channels, first += kOut * channels, tiles.step()) {
+      for (int64_t c = 0; c < channels; c += kLanes) {
+        transform_window<Line>(to + c, stride, first + c, row, channels);
+      }
+    }
+    count -= together;
   }
 }
 
@@ -378,7 +387,7 @@ struct Outputs {
 // Returns whether all are finite. What is not spreads over the whole tile here.
 template <class Value>
 bool give_outputs(const Outputs<Value>& outputs, const float* products, int64_t stride) {
-  const Outputs<Value> tile = outputs;  // a copy, for the reason that Window::with tells
+  const Outputs<Value> tile = outputs;  // a copy: a store of a register may change what is only referred to
   __m512 spoilt = _mm512_setzero_ps();
   const auto run = [=, &spoilt](const auto& give) {
     transform<ToOutputs>([=](int y, int x) { return _mm512_loadu_ps(products + (y * kIn + x) * stride); },
@@ -435,15 +444,18 @@ void convolve_images(Value* output, const Value* input, const float* kernel, con
                      const ConvolutionShape& shape) {
   const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
   const int64_t out_row = shape.out_width() * outs, image = shape.height * shape.width * ins;
-  const int64_t most = block_tiles(shape), input_stride = element_stride(most, ins),
+  const int64_t most = convolution_tiles(shape), input_stride = element_stride(most, ins),
                 product_stride = element_stride(most, wide);
-  float* inputs = static_cast<float*>(
-      scratch(ScratchSlot::kPiece, static_cast<size_t>(kElements * (input_stride + product_stride)) * sizeof(float)));
+  const Seen seen{shape.height, shape.width, ins, shape.pad_top, shape.pad_left};
+  float* inputs =
+      static_cast<float*>(scratch(ScratchSlot::kPiece, kElements * (input_stride + product_stride) * sizeof(float) +
+                                                           seen.most_values<OfInputs>(most) * sizeof(Value)));
+  auto* copied = reinterpret_cast<Value*>(inputs + kElements * (input_stride + product_stride));
   // Products of as many channels take the place of what they are computed from, which is less memory to keep near.
   float* products = ins == outs && outs == wide ? inputs : inputs + kElements * input_stride;
   for (Tiles block(shape); block.left() > 0;) {
     const int64_t count = std::min(most, block.left());
-    transform_inputs(inputs, input_stride, input, block, count, shape);
+    transform_tiles<OfInputs>(inputs, input_stride, input, seen, block, count, copied);
     for (int64_t t = count; t % kRows != 0; ++t) {  // rows of no tile, whose products nobody reads
       for (int64_t e = 0; e < kElements; ++e) {
         std::memset(inputs + e * input_stride + t * ins, 0, static_cast<size_t>(ins) * sizeof(float));
@@ -507,25 +519,24 @@ inline void add_products(bool is_first, float* sums, int64_t sums_row, const flo
 template <int kRows, int kColumns, class Value>
 void sum_gradient(float* gradient, const Value* input, const Value* output_gradient, const ConvolutionShape& shape) {
   const int64_t ins = shape.in_channels, outs = shape.out_channels;
-  const int64_t out_height = shape.out_height(), out_width = shape.out_width();
-  const int64_t most = block_tiles(shape), input_stride = element_stride(most, ins),
+  const int64_t most = gradient_tiles(shape), input_stride = element_stride(most, ins),
                 gradient_stride = element_stride(most, outs);
-  float* inputs = static_cast<float*>(
-      scratch(ScratchSlot::kPiece,
-              static_cast<size_t>(kElements * (input_stride + gradient_stride + ins * outs)) * sizeof(float)));
+  const Seen seen{shape.height, shape.width, ins, shape.pad_top, shape.pad_left};
+  const Seen given{shape.out_height(), shape.out_width(), outs, 0, 0};
+  const int64_t floats = kElements * (input_stride + gradient_stride + ins * outs);
+  const int64_t values = std::max(seen.most_values<OfInputs>(most), given.most_values<OfGradients>(most));
+  float* inputs = static_cast<float*>(scratch(ScratchSlot::kPiece, floats * sizeof(float) + values * sizeof(Value)));
   float *gradients = inputs + kElements * input_stride, *sums = gradients + kElements * gradient_stride;
+  auto* copied = reinterpret_cast<Value*>(inputs + floats);
   bool is_first = true;
   for (Tiles tiles(shape); tiles.left() > 0; is_first = false) {
     const int64_t count = std::min(most, tiles.left());
-    transform_inputs(inputs, input_stride, input, tiles, count, shape);
-    for (int64_t t = 0; t < count; ++t, tiles.step()) {
-      const Window<kOut, Value> window(output_gradient + tiles.image() * out_height * out_width * outs, out_height,
-                                       out_width, outs, tiles.y(), tiles.x());
-      transform_window<OfGradients>(gradients + t * outs, gradient_stride, window, outs);
-    }
+    transform_tiles<OfInputs>(inputs, input_stride, input, seen, tiles, count, copied);
+    transform_tiles<OfGradients>(gradients, gradient_stride, output_gradient, given, tiles, count, copied);
+    for (int64_t t = 0; t < count; ++t) tiles.step();
     Ahead<false> next(input, shape.height, shape.width, ins * sizeof(Value), tiles, kTaps - 1 - shape.pad_top, count,
                       kElements);
-    Ahead<false> next_gradients(output_gradient, out_height, out_width, outs * sizeof(Value), tiles, 0, count,
+    Ahead<false> next_gradients(output_gradient, given.height, given.width, outs * sizeof(Value), tiles, 0, count,
                                 kElements);
     for (int64_t e = 0; e < kElements; ++e) {
       next.step();
