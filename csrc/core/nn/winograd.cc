@@ -313,8 +313,9 @@ void transform_tiles(float* to, int64_t stride, const Value* images, const Seen&
 // to[row][16 * kColumns] = sum over k of a[row][k] * b[k][16 * kColumns], for kRows rows of kMatrices products of
 // matrices, each of which lies a stride behind the one before.
 template <int kMatrices, int kRows, int kColumns>
-inline void multiply(float* to, int64_t to_stride, int64_t to_row, const float* a, int64_t a_stride, int64_t a_row,
-                     const float* b, int64_t b_stride, int64_t b_row, int64_t depth) {
+[[gnu::always_inline]] inline void multiply(float* to, int64_t to_stride, int64_t to_row, const float* a,
+                                            int64_t a_stride, int64_t a_row, const float* b, int64_t b_stride,
+                                            int64_t b_row, int64_t depth) {
   __m512 sums[kMatrices][kRows][kColumns];
 #pragma GCC unroll 2
   for (int m = 0; m < kMatrices; ++m) {
@@ -351,13 +352,15 @@ inline void multiply(float* to, int64_t to_stride, int64_t to_row, const float* 
   }
 }
 
-// The products of a block for 16 * kColumns output channels.
-template <int kColumns>
+// The products of a block for 16 * kColumns output channels. kChannels: of input and output, where they are known while
+// this is compiled; rows then need no pointers of their own.
+template <int kColumns, int64_t kChannels = 0>
 void multiply_block(float* products, int64_t product_stride, const float* inputs, int64_t input_stride,
                     const float* kernel, int64_t count, const ConvolutionShape& shape, Ahead<false>& next,
                     Ahead<true>& outputs) {
   constexpr int kMatrices = 2 / kColumns;  // so that 16 sums are at work
-  const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
+  const int64_t ins = kChannels != 0 ? kChannels : shape.in_channels;
+  const int64_t outs = kChannels != 0 ? kChannels : shape.out_channels, wide = kColumns * kLanes;
   for (int64_t e = 0; e < kElements; e += kMatrices) {
     const float *a = inputs + e * input_stride, *b = kernel + e * ins * outs;
     float* to = products + e * product_stride;
@@ -468,7 +471,8 @@ void convolve_images(Value* output, const Value* input, const float* kernel, con
                       steps);
     Ahead<true> written(output, shape.out_height(), shape.out_width(), outs * sizeof(Value), block, 0, count, steps);
     for (int64_t o = 0; o < outs; o += wide) {
-      multiply_block<kColumns>(products, product_stride, inputs, input_stride, kernel + o, count, shape, next, written);
+      const auto multiply_all = ins == kLanes && outs == kLanes ? multiply_block<1, kLanes> : multiply_block<kColumns>;
+      multiply_all(products, product_stride, inputs, input_stride, kernel + o, count, shape, next, written);
       tiles = block;
       for (int64_t t = 0; t < count; ++t, tiles.step()) {
         for (int64_t c = 0; c < wide; c += kLanes) {
@@ -558,16 +562,30 @@ void sum_gradient(float* gradient, const Value* input, const Value* output_gradi
   }
 }
 
-// 16 values of each tap, transformed and, behind all of those, as they are.
-template <class Value, class From>
-void transform_taps(float* transformed, int64_t step, int64_t k, const From& from) {
+// 16 values of each tap, transformed and, behind all of those, as they are; each tap's lie `step` apart, both ways. As
+// transform_window, without references and loops.
+template <class Value>
+[[gnu::noinline]] void transform_taps(float* to, const float* taps, int64_t step) {
   transform<OfKernels>(
-      [&](int y, int x) {
-        const __m512 tap = rounded<Value>(from(y, x));
-        _mm512_storeu_ps(transformed + (kElements + y * kTaps + x) * step + k, tap);
+      [=](int y, int x) {
+        const __m512 tap = rounded<Value>(_mm512_loadu_ps(taps + (y * kTaps + x) * step));
+        _mm512_storeu_ps(to + (kElements + y * kTaps + x) * step, tap);
         return tap;
       },
-      [&](int y, int x, __m512 value) { _mm512_storeu_ps(transformed + (y * kIn + x) * step + k, value); });
+      [=](int y, int x, __m512 value) { _mm512_storeu_ps(to + (y * kIn + x) * step, value); });
+}
+
+// The same of the kernel turned round, whose 16 values lie `apart`.
+template <class Value>
+[[gnu::noinline]] void transform_turned_taps(float* to, const float* taps, int64_t step, __m512i apart) {
+  transform<OfKernels>(
+      [=](int y, int x) {
+        const float* tap = taps + ((kTaps - 1 - y) * kTaps + kTaps - 1 - x) * step;
+        const __m512 values = rounded<Value>(_mm512_i32gather_ps(apart, tap, sizeof(float)));
+        _mm512_storeu_ps(to + (kElements + y * kTaps + x) * step, values);
+        return values;
+      },
+      [=](int y, int x, __m512 value) { _mm512_storeu_ps(to + (y * kIn + x) * step, value); });
 }
 
 }  // namespace
@@ -580,10 +598,7 @@ template <class Value>
 void transform_kernel(float* transformed, const float* kernel, const ConvolutionShape& shape, int64_t begin,
                       int64_t end) {
   const int64_t outs = shape.out_channels, step = shape.in_channels * outs;
-  for (int64_t k = begin * outs; k < end * outs; k += kLanes) {
-    transform_taps<Value>(transformed, step, k,
-                          [&](int y, int x) { return _mm512_loadu_ps(kernel + (y * kTaps + x) * step + k); });
-  }
+  for (int64_t k = begin * outs; k < end * outs; k += kLanes) transform_taps<Value>(transformed + k, kernel + k, step);
 }
 
 template <class Value>
@@ -594,10 +609,7 @@ void transform_turned_kernel(float* transformed, const float* kernel, const Conv
   const __m512i apart = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(outs)));
   for (int64_t o = begin; o < end; ++o) {
     for (int64_t i = 0; i < ins; i += kLanes) {
-      transform_taps<Value>(transformed, step, o * ins + i, [&](int y, int x) {
-        const float* tap = kernel + ((kTaps - 1 - y) * kTaps + kTaps - 1 - x) * step;
-        return _mm512_i32gather_ps(apart, tap + i * outs + o, sizeof(float));
-      });
+      transform_turned_taps<Value>(transformed + o * ins + i, kernel + i * outs + o, step, apart);
     }
   }
 }
