@@ -64,7 +64,7 @@ CONVOLUTIONS = {
     "strides_1_2": Convolution((3, 9, 10, 8), THREE, 32, (1, 2)),
     "asymmetric": Convolution((2, 7, 9, 24), THREE, 5, padding=(2, 0, 1, 3)),
     "channels_130": Convolution((2, 5, 5, 130), THREE, 130),
-    # 3 x 3, stride 1, 16 or 32 channels, rows of at least 8 pixels.
+    # 3 x 3, stride 1, 16 or 32 channels: tiles of 4 x 4 outputs, some of them beyond an edge.
     "narrow_8": Convolution((3, 5, 8, 16), THREE, 16),
     "narrow_11": Convolution((9, 6, 11, 16), THREE, 32),
     "narrow_13": Convolution((5, 7, 13, 32), THREE, 32),

@@ -12,8 +12,8 @@
 #include "core/base/thread_pool.h"
 #include "core/nn/batch_norm.h"
 #include "core/nn/convolution.h"
-#include "core/nn/dot_products.h"
 #include "core/nn/kernel_gradient_bf16.h"
+#include "core/nn/own_kernels.h"
 #include "core/nn/tile_convolution_bf16.h"
 #include "core/nn/tile_kernel_gradient_bf16.h"
 #include "core/nn/winograd.h"
@@ -150,7 +150,7 @@ void test_winograd(const ConvolutionShape& s, const std::string& name) {
   const int64_t inputs = s.count * s.height * s.width * s.in_channels, kernels = 9 * s.in_channels * s.out_channels;
   const int64_t outputs = s.count * s.out_height() * s.out_width() * s.out_channels;
   const auto x = random_values<float>(inputs, 1), dy = random_values<float>(outputs, 2),
-             kernel = random_values<float>(kernels, 3);
+             kernel = random_values<float>(kernels, 3), addend = random_values<float>(outputs, 4);
   std::vector<double> y(outputs), dkernel(kernels), dx(inputs);
   for_products(s, [&](int64_t i, int64_t k, int64_t o) {
     y[o] += static_cast<double>(x[i]) * kernel[k];
@@ -170,12 +170,43 @@ void test_winograd(const ConvolutionShape& s, const std::string& name) {
   transform_kernel<float>(transformed.get(), kernel.get(), s, 0, s.in_channels);
   winograd_convolution<float>(found.get(), x.get(), transformed.get(), nullptr, s);
   is_close(found.get(), y, "output");
+  winograd_convolution<float>(found.get(), x.get(), transformed.get(), addend.get(), s);
+  std::vector<double> sum(y);
+  for (int64_t i = 0; i < outputs; ++i) sum[i] += addend[i];
+  is_close(found.get(), sum, "output and an addend");
   winograd_kernel_gradient<float>(found.get(), x.get(), dy.get(), s);
   is_close(found.get(), dkernel, "kernel gradient");
   if (!has_winograd(FloatType::kFloat32, turned(s))) return;
   transform_turned_kernel<float>(transformed.get(), kernel.get(), s, 0, s.out_channels);
   winograd_convolution<float>(found.get(), dy.get(), transformed.get(), nullptr, turned(s));
   is_close(found.get(), dx, "input gradient");
+}
+
+// What is not finite is where plain sums have it: a value of the input, one too large to be transformed, and one of the
+// kernel, which spoils its output channel.
+void test_winograd_beside_values_that_are_not_finite() {
+  const ConvolutionShape s{2, 9, 10, 16, 3, 3, 32, {1, 1}, 1, 1, 1, 1};
+  if (!has_winograd(FloatType::kFloat32, s)) return;
+  const int64_t image = 90 * 16, outputs = 2 * 90 * 32;
+  auto x = random_values<float>(2 * image, 1), kernel = random_values<float>(9 * 16 * 32, 3);
+  x[image + 47 * 16 + 3] = INFINITY, x[image + 12 * 16] = 2e38f;
+  for (int64_t tap = 0; tap < 9; ++tap) kernel[tap * 16 * 32 + 7] *= 0.1f;  // times 2e38: finite
+  kernel[(4 * 16 + 5) * 32 + 30] = NAN;
+  std::vector<double> y(outputs);
+  for_products(s, [&](int64_t i, int64_t k, int64_t o) { y[o] += static_cast<double>(x[i]) * kernel[k]; });
+  std::unique_ptr<float[]> transformed(new float[static_cast<size_t>(winograd_kernel_bytes(s) / 4)]);
+  std::unique_ptr<float[]> found(new float[static_cast<size_t>(outputs)]);
+  transform_kernel<float>(transformed.get(), kernel.get(), s, 0, s.in_channels);
+  winograd_convolution<float>(found.get(), x.get(), transformed.get(), nullptr, s);
+  int64_t spoilt = 0, wrong = 0;
+  for (int64_t i = 0; i < outputs; ++i) {
+    const bool is_finite = std::isfinite(y[i]) && std::abs(y[i]) < 3.4e38;
+    spoilt += !is_finite;
+    wrong += is_finite != std::isfinite(found[i]) ||
+             (is_finite && std::abs(found[i] - y[i]) > 1e-5 * std::max(20.0, std::abs(y[i])));
+  }
+  check(spoilt >= 9 * 31 + 180 && wrong == 0,
+        "Winograd beside values that are not finite: " + std::to_string(wrong) + " outputs wrong");
 }
 
 template <class Value>
@@ -265,11 +296,14 @@ int main() {
                                         ConvolutionShape{2, 12, 10, 16, 5, 5, 32, {1, 1}, 2, 2, 2, 2},
                                         ConvolutionShape{2, 6, 21, 6, 1, 1, 48, {1, 1}, 0, 0, 0, 0},
                                         ConvolutionShape{2, 9, 9, 16, 1, 3, 16, {1, 1}, 0, 0, 1, 1},
-                                        ConvolutionShape{3, 5, 6, 16, 3, 3, 16, {1, 1}, 4, 3, 4, 5}}) {
+                                        ConvolutionShape{3, 5, 6, 16, 3, 3, 16, {1, 1}, 4, 3, 4, 5},
+                                        ConvolutionShape{2, 9, 13, 160, 3, 3, 112, {1, 1}, 1, 1, 1, 1},
+                                        ConvolutionShape{1, 4, 4, 256, 3, 3, 16, {1, 1}, 1, 1, 1, 1}}) {
     const std::string name = "convolution of " + std::to_string(shape.height) + "x" + std::to_string(shape.width);
     lambda_fast::test_convolution(shape, name);
     lambda_fast::test_winograd(shape, name);
   }
+  lambda_fast::test_winograd_beside_values_that_are_not_finite();
   lambda_fast::ThreadPool pool(3);
   for (const int64_t channels : {1, 3, 5, 16, 24, 32, 64, 100, 130}) {
     for (const int64_t rows : {1, 2, 7, 700}) {

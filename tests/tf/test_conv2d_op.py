@@ -180,14 +180,20 @@ def test_an_image_depends_on_no_other_image(name, dtype):
     assert dx.numpy()[1].tobytes() == eager(name, dtype)[1][1].tobytes()
 
 
+def in_tiles(case):
+    """Whether one of our kernels may take it that computes several outputs from common terms."""
+    channels = case.x[3] % 16 == 0 and case.filters % 16 == 0
+    return case.kernel == (3, 3) and case.strides == STEP and channels
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["pointwise_strided", *FEW, "batch_70"])
 def test_what_is_not_finite_stays_where_it_is_seen(name, value, dtype):
     """Other images keep their bits; of its own, the outputs are spoilt whose windows see it.
 
-    Its other outputs stay right. Where tiles of them are computed together, the bits of one may depend on all
-    that its tile sees.
+    Its other outputs keep their bits as well, unless they are computed in tiles: there, the last
+    bit of one may depend on all that its tile sees.
     """
     case = CASES[name]
     x, kernel, dy = nn_cases.convolution_inputs(name, dtype)
@@ -206,9 +212,12 @@ def test_what_is_not_finite_stays_where_it_is_seen(name, value, dtype):
     ):
         found = found.numpy()
         assert np.array_equal(~np.isfinite(found), spoilt)
-        others = np.arange(len(found)) != place[0]
-        assert found[others].tobytes() == plain[others].tobytes()
-        within(found[~spoilt], np.asarray(plain, np.float64)[~spoilt], dtype)
+        if in_tiles(case):
+            others = np.arange(len(found)) != place[0]
+            assert found[others].tobytes() == plain[others].tobytes()
+            within(found[~spoilt], np.asarray(plain, np.float64)[~spoilt], dtype)
+        else:
+            assert found[~spoilt].tobytes() == plain[~spoilt].tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -11,9 +11,9 @@
 
 #include "core/base/error.h"
 #include "core/nn/convolution.h"
-#include "core/nn/dot_products.h"
 #include "core/nn/kernel_gradient_bf16.h"
 #include "core/nn/onednn.h"
+#include "core/nn/own_kernels.h"
 #include "core/nn/scratch.h"
 #include "core/nn/tile_convolution_bf16.h"
 #include "core/nn/tile_kernel_gradient_bf16.h"
@@ -42,6 +42,12 @@ struct Plan {
   std::vector<Primitive> reorder;  // to the chosen layout, by slices; for the kernel's gradient, back from it
   size_t kernel_bytes;             // in the chosen layout
 };
+
+// Values of a kernel that a thread takes at a time.
+constexpr int64_t kGrain = 1 << 16;
+
+// Of a piece that is widened to float32, with what comes out of it: a piece of a core's second cache or two.
+constexpr int64_t kWidenedBytes = 4 << 20;
 
 // Input channels of a kernel that are transformed at a time.
 constexpr int64_t kRowsOfKernel = 16;
@@ -181,7 +187,8 @@ bool uses_matrix_tiles() {
   return isa == dnnl::cpu_isa::avx512_core_amx || isa == dnnl::cpu_isa::avx512_core_amx_fp16;
 }
 
-// Which of our own kernels may take a shape: those of the instructions that oneDNN itself would use.
+// Below: which of our own kernels may take a shape. Those of the instructions that oneDNN itself would use.
+
 bool has_bfloat16_without_tiles() {
   static const bool has = has_fast_bfloat16() && !uses_matrix_tiles();
   return has;
@@ -191,9 +198,10 @@ bool prefers_dot_products(FloatType type) {
   return type == FloatType::kBFloat16 && has_bfloat16_without_tiles() && has_quick_dot_products();
 }
 
-// Whether bfloat16 is computed as float32, which is exact but for the order of sums.
+// Whether bfloat16's values are computed with in float32.
 bool is_widened(FloatType type) {
-  return type == FloatType::kBFloat16 && has_bfloat16_without_tiles() && !has_quick_dot_products();
+  return type == FloatType::kBFloat16 && has_bfloat16_without_tiles() && has_dot_products() &&
+         !has_quick_dot_products();
 }
 
 bool prefers_tiles(FloatType type) {
@@ -201,6 +209,7 @@ bool prefers_tiles(FloatType type) {
   return type == FloatType::kBFloat16 && prefers;
 }
 
+// A quarter of the multiplications, in float32: less time than dot products take, be they twice as quick.
 bool prefers_winograd(FloatType type) {
   static const bool has_avx512 = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core;
   return type == FloatType::kFloat32 ? has_avx512 : has_bfloat16_without_tiles();
@@ -248,17 +257,33 @@ void add(void* values, const void* addend, FloatType type, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = rounded(widened(to[i]) + widened(from[i]));
 }
 
+int64_t input_bytes(const ConvolutionShape& shape, FloatType type) {
+  return shape.height * shape.width * shape.in_channels * element_size(type);
+}
+
+int64_t output_bytes(const ConvolutionShape& shape, FloatType type) {
+  return shape.out_height() * shape.out_width() * shape.out_channels * element_size(type);
+}
+
 float* widened_images(ScratchSlot slot, const void* images, int64_t count) {
   auto* wide = static_cast<float*>(scratch(slot, count * sizeof(float)));
   widen_bf16(wide, halves(images), count);
   return wide;
 }
 
+// Images that are widened at a time.
+int64_t images_to_widen(const ConvolutionShape& shape) {
+  constexpr FloatType wide = FloatType::kFloat32;
+  return std::clamp<int64_t>(kWidenedBytes / (input_bytes(shape, wide) + output_bytes(shape, wide)), 1, shape.count);
+}
+
 // The kernel with bfloat16's values.
-const float* rounded_kernel(const float* kernel, const ConvolutionShape& shape) {
+const float* rounded_kernel(const float* kernel, const ConvolutionShape& shape, const Context& context) {
   const int64_t count = shape.kernel_height * shape.kernel_width * shape.in_channels * shape.out_channels;
-  auto* values = static_cast<float*>(scratch(ScratchSlot::kWidenedInput, count * sizeof(float)));
-  for (int64_t i = 0; i < count; ++i) values[i] = widened(rounded(kernel[i]));
+  auto* values = static_cast<float*>(scratch(ScratchSlot::kRoundedKernel, count * sizeof(float)));
+  parallel_for(context, count, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) values[i] = widened(rounded(kernel[i]));
+  });
   return values;
 }
 
@@ -286,35 +311,38 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
                 const float* kernel, const void* addend, FloatType type, const ConvolutionShape& shape,
                 const Context& context) {
   if (shape.count == 0) return;
-  const int64_t piece = images_per_piece(shape);
+  const bool widens = is_widened(type);
+  int64_t piece = images_per_piece(shape);
   const auto add_to = [&](int64_t begin, int64_t end) {
     if (addend == nullptr) return;
     add(at(to, begin * to_image), at(addend, begin * to_image), type, (end - begin) * to_image / element_size(type));
   };
   const bool forward = direction == Direction::kForward;
-  const ConvolutionShape narrow = forward ? shape : turned(shape);
-  if (prefers_winograd(type) && is_unstrided(shape) && has_winograd(type, narrow)) {
+  const ConvolutionShape mapped = forward ? shape : turned(shape);
+  if (prefers_winograd(type) && is_unstrided(shape) && has_winograd(type, mapped)) {
     if (type == FloatType::kFloat32) {
-      by_winograd<float>(to, from, kernel, addend, forward, shape, narrow, piece, context);
+      by_winograd<float>(to, from, kernel, addend, forward, shape, mapped, piece, context);
     } else {
-      by_winograd<uint16_t>(to, from, kernel, addend, forward, shape, narrow, piece, context);
+      by_winograd<uint16_t>(to, from, kernel, addend, forward, shape, mapped, piece, context);
     }
     return;
   }
-  if (prefers_tiles(type) && (forward || is_unstrided(shape)) && has_tile_convolution_bf16(narrow)) {
-    auto* packed = static_cast<uint16_t*>(scratch(ScratchSlot::kKernel, tile_kernel_bytes(narrow)));
+  if (prefers_tiles(type) && (forward || is_unstrided(shape)) && has_tile_convolution_bf16(mapped)) {
+    auto* packed = static_cast<uint16_t*>(scratch(ScratchSlot::kKernel, tile_kernel_bytes(mapped)));
     (forward ? pack_tile_kernel_bf16 : pack_turned_tile_kernel_bf16)(packed, kernel, shape);
     parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
-      ConvolutionShape images = narrow;
+      ConvolutionShape images = mapped;
       images.count = end - begin;
       tile_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
                             packed, addend ? halves(at(addend, begin * to_image)) : nullptr, images);
     });
     return;
   }
-  const bool widens = is_widened(type);
   const FloatType computed = widens ? FloatType::kFloat32 : type;
-  if (widens) kernel = rounded_kernel(kernel, shape);
+  if (widens) {
+    piece = std::min(piece, images_to_widen(shape));
+    kernel = rounded_kernel(kernel, shape, context);
+  }
   const Plan& whole = plan_for(direction, computed, shape, piece);
   void* chosen = scratch(ScratchSlot::kKernel, whole.kernel_bytes);
   run_reorder(whole, kernel, chosen, context);
@@ -349,12 +377,64 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
   });
 }
 
-int64_t input_bytes(const ConvolutionShape& shape, FloatType type) {
-  return shape.height * shape.width * shape.in_channels * element_size(type);
+enum class Algorithm { kOneDnn, kWidened, kWinograd, kTiles, kPairs };
+
+Algorithm algorithm_of_gradient(FloatType type, const ConvolutionShape& shape) {
+  if (prefers_winograd(type) && has_winograd(type, shape)) return Algorithm::kWinograd;
+  if (prefers_tiles(type) && has_tile_kernel_gradient_bf16(shape)) return Algorithm::kTiles;
+  if (prefers_dot_products(type) && has_kernel_gradient_bf16(shape)) return Algorithm::kPairs;
+  return is_widened(type) ? Algorithm::kWidened : Algorithm::kOneDnn;
 }
 
-int64_t output_bytes(const ConvolutionShape& shape, FloatType type) {
-  return shape.out_height() * shape.out_width() * shape.out_channels * element_size(type);
+void sum_by_onednn(float* sum, const void* input, const void* output_gradient, FloatType type,
+                   const ConvolutionShape& images) {
+  const Plan& plan = plan_for(Direction::kKernel, type, images, images.count);
+  void* chosen = scratch(ScratchSlot::kPiece, plan.kernel_bytes);
+  const OneThread guard;
+  plan.compute->run({chosen, at(input, 0), at(output_gradient, 0)});
+  run_reorder(plan, chosen, sum, Context());
+}
+
+// A few images at a time, which stay in the cache from one type to the other.
+void sum_widened(float* sum, const void* input, const void* output_gradient, ConvolutionShape images) {
+  constexpr FloatType type = FloatType::kBFloat16;
+  const int64_t count = images.count, few = images_to_widen(images);
+  const int64_t elements = images.kernel_height * images.kernel_width * images.in_channels * images.out_channels;
+  const int64_t inputs = input_bytes(images, type), outputs = output_bytes(images, type);
+  for (int64_t image = 0; image < count; image += few) {
+    images.count = std::min(few, count - image);
+    const float* x = widened_images(ScratchSlot::kWidenedInput, at(input, image * inputs), images.count * inputs / 2);
+    const float* dy =
+        widened_images(ScratchSlot::kWidenedOutput, at(output_gradient, image * outputs), images.count * outputs / 2);
+    float* part = image == 0 ? sum : static_cast<float*>(scratch(ScratchSlot::kKernel, elements * sizeof(float)));
+    sum_by_onednn(part, x, dy, FloatType::kFloat32, images);
+    if (image == 0) continue;
+    for (int64_t i = 0; i < elements; ++i) sum[i] += part[i];
+  }
+}
+
+// gradient[kernel] over all of these images. One thread.
+void sum_gradient(Algorithm algorithm, float* sum, const void* input, const void* output_gradient, FloatType type,
+                  const ConvolutionShape& images) {
+  switch (algorithm) {
+    case Algorithm::kOneDnn:
+      return sum_by_onednn(sum, input, output_gradient, type, images);
+    case Algorithm::kWidened:
+      return sum_widened(sum, input, output_gradient, images);
+    case Algorithm::kWinograd:
+      if (type == FloatType::kBFloat16) {
+        return winograd_kernel_gradient(sum, halves(input), halves(output_gradient), images);
+      }
+      return winograd_kernel_gradient(sum, static_cast<const float*>(input), static_cast<const float*>(output_gradient),
+                                      images);
+    case Algorithm::kTiles:
+      return tile_kernel_gradient_bf16(sum, halves(input), halves(output_gradient), images);
+    case Algorithm::kPairs:
+      std::memset(
+          sum, 0,
+          images.kernel_height * images.kernel_width * images.in_channels * images.out_channels * sizeof(float));
+      return add_kernel_gradient_bf16(sum, halves(input), halves(output_gradient), images);
+  }
 }
 
 }  // namespace
@@ -383,54 +463,18 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   const int64_t most = std::min({std::max<int64_t>(1, wanted), affordable, kMostParts, shape.count});
   const int64_t piece = (shape.count + most - 1) / most;
   const int64_t parts = (shape.count + piece - 1) / piece;
-  const int64_t rest = shape.count - (parts - 1) * piece;
-  const bool transforms = prefers_winograd(type) && has_winograd(type, shape);
-  const bool by_pairs = !transforms && prefers_dot_products(type) && has_kernel_gradient_bf16(shape);
-  const bool by_tiles = prefers_tiles(type) && has_tile_kernel_gradient_bf16(shape);
-  const bool by_onednn = !by_pairs && !by_tiles && !transforms;
-  const bool widens = by_onednn && is_widened(type);
-  const FloatType computed = widens ? FloatType::kFloat32 : type;
-  const Plan* whole = by_onednn ? &plan_for(Direction::kKernel, computed, shape, piece) : nullptr;
-  const Plan* last = by_onednn ? &plan_for(Direction::kKernel, computed, shape, rest) : nullptr;
-  // Summed in HWIO: the last part's layout may be another one.
+  const Algorithm algorithm = algorithm_of_gradient(type, shape);
   float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
   parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
-      float* sum = parts == 1 ? kernel_gradient : sums + part * elements;
       ConvolutionShape images = shape;
-      images.count = part + 1 < parts ? piece : rest;
-      void* x = at(input, part * piece * input_bytes(shape, type));
-      void* dy = at(output_gradient, part * piece * output_bytes(shape, type));
-      if (transforms && type == FloatType::kFloat32) {
-        winograd_kernel_gradient(sum, static_cast<const float*>(x), static_cast<const float*>(dy), images);
-        continue;
-      }
-      if (transforms) {
-        winograd_kernel_gradient(sum, halves(x), halves(dy), images);
-        continue;
-      }
-      if (by_tiles) {
-        tile_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
-        continue;
-      }
-      if (by_pairs) {
-        std::memset(sum, 0, elements * sizeof(float));
-        add_kernel_gradient_bf16(sum, halves(x), halves(dy), images);
-        continue;
-      }
-      if (widens) {
-        x = widened_images(ScratchSlot::kWidenedInput, x, images.count * input_bytes(shape, type) / 2);
-        dy = widened_images(ScratchSlot::kWidenedOutput, dy, images.count * output_bytes(shape, type) / 2);
-      }
-      const Plan& plan = part + 1 < parts ? *whole : *last;
-      void* chosen = scratch(ScratchSlot::kPiece, plan.kernel_bytes);
-      const OneThread guard;
-      plan.compute->run({chosen, x, dy});
-      run_reorder(plan, chosen, sum, Context());
+      images.count = std::min(piece, shape.count - part * piece);
+      sum_gradient(algorithm, parts == 1 ? kernel_gradient : sums + part * elements,
+                   at(input, part * piece * input_bytes(shape, type)),
+                   at(output_gradient, part * piece * output_bytes(shape, type)), type, images);
     }
   });
   if (parts == 1) return;
-  constexpr int64_t kGrain = 1 << 16;
   parallel_for(context, elements, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) kernel_gradient[i] = sums[i] + sums[elements + i];
     for (int64_t part = 2; part < parts; ++part) {

@@ -10,7 +10,7 @@
 
 namespace lambda_fast {
 
-// For shapes that has_kernel_gradient_bf16 (dot_products.h) takes: adds to gradient[3, 3, in_channels, out_channels]
+// For shapes that has_kernel_gradient_bf16 (own_kernels.h) takes: adds to gradient[3, 3, in_channels, out_channels]
 // what shape.count images contribute. One thread.
 void add_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
                               const ConvolutionShape& shape);

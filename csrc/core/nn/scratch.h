@@ -7,7 +7,16 @@
 namespace lambda_fast {
 
 // What a piece of work needs at the same time lies in different slots.
-enum class ScratchSlot { kKernel, kPartialSums, kPrimitive, kPiece, kWidenedInput, kWidenedOutput, kCount };
+enum class ScratchSlot {
+  kKernel,
+  kPartialSums,
+  kPrimitive,
+  kPiece,
+  kRoundedKernel,
+  kWidenedInput,
+  kWidenedOutput,
+  kCount
+};
 
 // The calling thread's memory of a slot, at least `bytes` long, aligned to 64; valid until the thread asks for the same
 // slot again.

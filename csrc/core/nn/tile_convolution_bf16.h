@@ -10,7 +10,7 @@
 
 namespace lambda_fast {
 
-// All take shapes that has_tile_convolution_bf16 (dot_products.h) takes.
+// All take shapes that has_tile_convolution_bf16 (own_kernels.h) takes.
 
 int64_t tile_kernel_bytes(const ConvolutionShape& shape);
 void pack_tile_kernel_bf16(uint16_t* packed, const float* kernel, const ConvolutionShape& shape);

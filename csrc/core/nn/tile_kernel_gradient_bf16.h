@@ -9,7 +9,7 @@
 
 namespace lambda_fast {
 
-// For shapes that has_tile_kernel_gradient_bf16 (dot_products.h) takes: gradient[3, 3, in_channels, out_channels] over
+// For shapes that has_tile_kernel_gradient_bf16 (own_kernels.h) takes: gradient[3, 3, in_channels, out_channels] over
 // shape.count images, at least one. One thread.
 void tile_kernel_gradient_bf16(float* gradient, const uint16_t* input, const uint16_t* output_gradient,
                                const ConvolutionShape& shape);

@@ -5,10 +5,10 @@
 
 namespace lambda_fast {
 
-// Both need AVX512-BF16. They may run on any part of an array.
+// Both need AVX512-BF16.
 
 void widen_bf16(float* to, const uint16_t* from, int64_t count);
-// to = from + addend, rounded once; a null addend adds nothing. `to` and `addend` may be the same.
+// to = from + addend, rounded once; a null addend adds nothing.
 void narrow_bf16(uint16_t* to, const float* from, const uint16_t* addend, int64_t count);
 
 }  // namespace lambda_fast

@@ -5,7 +5,7 @@
 //
 // where * is element by element: 36 products of matrices, one for each element,
 //   convolution  [tiles, in] x [in, out]      gradient  [in, tiles] x [tiles, out]
-// Tiles go in blocks whose transformed values stay in the second cache. A register holds 16 channels everywhere.
+// Tiles go in blocks whose transformed values stay near. A register holds 16 channels everywhere.
 #include "core/nn/winograd.h"
 
 #include <immintrin.h>
@@ -177,12 +177,12 @@ class Tiles {
 // Asks for the memory of tiles before it is needed, a few lines at each step of other work: the rows of the next tiles
 // lie too far apart for the processor to ask for them itself, and a store waits for its line as a load does.
 template <bool kWrites>
-class Ahead {
+class TilesAhead {
  public:
   // Of 4 x 4 pixels for each of `count` tiles from `tiles` on, `down` rows below their first output, in images of
   // height x width pixels of `pixel` bytes; all within `steps` steps.
-  Ahead(const void* images, int64_t height, int64_t width, int64_t pixel, const Tiles& tiles, int64_t down,
-        int64_t count, int64_t steps)
+  TilesAhead(const void* images, int64_t height, int64_t width, int64_t pixel, const Tiles& tiles, int64_t down,
+             int64_t count, int64_t steps)
       : images_(static_cast<const char*>(images)),
         height_(height),
         width_(width),
@@ -276,7 +276,7 @@ void copy_between_zeros(Value* to, const Value* image, int64_t height, int64_t w
 struct Seen {
   int64_t height, width, channels, top, left;
 
-  // Pixels that a run of tiles sees at most, together.
+  // Values that a run of tiles sees at most.
   template <class Line>
   int64_t most_values(int64_t tiles) const {
     return Line::kFrom * ((tiles - 1) * kOut + Line::kFrom) * channels;
@@ -312,7 +312,7 @@ void transform_tiles(float* to, int64_t stride, const Value* images, const Seen&
 
 // to[row][16 * kColumns] = sum over k of a[row][k] * b[k][16 * kColumns], for kRows rows of kMatrices products of
 // matrices, each of which lies a stride behind the one before.
-template <int kMatrices, int kRows, int kColumns>
+template <int kMatrices, int kColumns>
 [[gnu::always_inline]] inline void multiply(float* to, int64_t to_stride, int64_t to_row, const float* a,
                                             int64_t a_stride, int64_t a_row, const float* b, int64_t b_stride,
                                             int64_t b_row, int64_t depth) {
@@ -356,8 +356,8 @@ template <int kMatrices, int kRows, int kColumns>
 // this is compiled; rows then need no pointers of their own.
 template <int kColumns, int64_t kChannels = 0>
 void multiply_block(float* products, int64_t product_stride, const float* inputs, int64_t input_stride,
-                    const float* kernel, int64_t count, const ConvolutionShape& shape, Ahead<false>& next,
-                    Ahead<true>& outputs) {
+                    const float* kernel, int64_t count, const ConvolutionShape& shape, TilesAhead<false>& next,
+                    TilesAhead<true>& outputs) {
   constexpr int kMatrices = 2 / kColumns;  // so that 16 sums are at work
   const int64_t ins = kChannels != 0 ? kChannels : shape.in_channels;
   const int64_t outs = kChannels != 0 ? kChannels : shape.out_channels, wide = kColumns * kLanes;
@@ -367,8 +367,8 @@ void multiply_block(float* products, int64_t product_stride, const float* inputs
     next.step();
     outputs.step();
     for (int64_t t = 0; t < count; t += kRows) {
-      multiply<kMatrices, kRows, kColumns>(to + t * wide, product_stride, wide, a + t * ins, input_stride, ins, b,
-                                           ins * outs, outs, ins);
+      multiply<kMatrices, kColumns>(to + t * wide, product_stride, wide, a + t * ins, input_stride, ins, b, ins * outs,
+                                    outs, ins);
     }
   }
 }
@@ -387,7 +387,7 @@ struct Outputs {
   }
 };
 
-// Returns whether all are finite. What is not spreads over the whole tile here.
+// Returns whether all were finite; one that is not spoils the whole tile here.
 template <class Value>
 bool give_outputs(const Outputs<Value>& outputs, const float* products, int64_t stride) {
   const Outputs<Value> tile = outputs;  // a copy: a store of a register may change what is only referred to
@@ -395,8 +395,7 @@ bool give_outputs(const Outputs<Value>& outputs, const float* products, int64_t 
   const auto run = [=, &spoilt](const auto& give) {
     transform<ToOutputs>([=](int y, int x) { return _mm512_loadu_ps(products + (y * kIn + x) * stride); },
                          [=, &spoilt](int y, int x, __m512 value) {
-                           // Every product is in one of the corners.
-                           if (y % (kOut - 1) == 0 && x % (kOut - 1) == 0) spoilt = plus(spoilt, 0, value);
+                           spoilt = plus(spoilt, 0, value);  // NaN from what is not finite
                            give(y, x, value);
                          });
   };
@@ -424,21 +423,21 @@ float widened(uint16_t half) {
 template <class Value>
 [[gnu::noinline]] void give_plain_sums(const Outputs<Value>& outputs, const Value* image, const float* kernel,
                                        const ConvolutionShape& shape) {
+  const int64_t columns = std::min<int64_t>(kOut, outputs.columns);
   for (int64_t down = 0; down < std::min<int64_t>(kOut, outputs.rows); ++down) {
-    for (int64_t across = 0; across < std::min<int64_t>(kOut, outputs.columns); ++across) {
-      __m512 sum = _mm512_setzero_ps();
-      for (int64_t tap = 0; tap < kTaps * kTaps; ++tap) {
-        const int64_t y = outputs.y + down + tap / kTaps - shape.pad_top,
-                      x = outputs.x + across + tap % kTaps - shape.pad_left;
-        if (y < 0 || y >= shape.height || x < 0 || x >= shape.width) continue;
-        const Value* pixel = image + (y * shape.width + x) * shape.in_channels;
-        for (int64_t i = 0; i < shape.in_channels; ++i) {
-          const float* line = kernel + (tap * shape.in_channels + i) * shape.out_channels;
-          sum = _mm512_fmadd_ps(_mm512_set1_ps(widened(pixel[i])), _mm512_loadu_ps(line), sum);
+    __m512 sums[kOut] = {};
+    for (int64_t tap = 0; tap < kTaps * kTaps; ++tap) {
+      const int64_t y = outputs.y + down + tap / kTaps - shape.pad_top, left = outputs.x + tap % kTaps - shape.pad_left;
+      if (y < 0 || y >= shape.height) continue;
+      const float* line = kernel + tap * shape.in_channels * shape.out_channels;
+      for (int64_t i = 0; i < shape.in_channels; ++i, line += shape.out_channels) {
+        for (int64_t x = std::max<int64_t>(0, -left); x < std::min(columns, shape.width - left); ++x) {
+          const __m512 value = _mm512_set1_ps(widened(image[(y * shape.width + left + x) * shape.in_channels + i]));
+          sums[x] = _mm512_fmadd_ps(value, _mm512_loadu_ps(line), sums[x]);
         }
       }
-      outputs.give(down, across, sum);
     }
+    for (int64_t x = 0; x < columns; ++x) outputs.give(down, x, sums[x]);
   }
 }
 
@@ -467,9 +466,10 @@ void convolve_images(Value* output, const Value* input, const float* kernel, con
     Tiles tiles = block, behind = block;
     for (int64_t t = 0; t < count; ++t) behind.step();
     const int64_t steps = kElements / (2 / kColumns) * (outs / wide);
-    Ahead<false> next(input, shape.height, shape.width, ins * sizeof(Value), behind, kTaps - 1 - shape.pad_top, count,
-                      steps);
-    Ahead<true> written(output, shape.out_height(), shape.out_width(), outs * sizeof(Value), block, 0, count, steps);
+    TilesAhead<false> next(input, shape.height, shape.width, ins * sizeof(Value), behind, kTaps - 1 - shape.pad_top,
+                           count, steps);
+    TilesAhead<true> written(output, shape.out_height(), shape.out_width(), outs * sizeof(Value), block, 0, count,
+                             steps);
     for (int64_t o = 0; o < outs; o += wide) {
       const auto multiply_all = ins == kLanes && outs == kLanes ? multiply_block<1, kLanes> : multiply_block<kColumns>;
       multiply_all(products, product_stride, inputs, input_stride, kernel + o, count, shape, next, written);
@@ -490,13 +490,13 @@ void convolve_images(Value* output, const Value* input, const float* kernel, con
   }
 }
 
-// sums[kRows][16 * kColumns] += over tiles: a[tile][row] * b[tile][16 * kColumns]
-template <int kRows, int kColumns>
+// sums[kDown][16 * kColumns] += over tiles: a[tile][row] * b[tile][16 * kColumns]
+template <int kDown, int kColumns>
 inline void add_products(bool is_first, float* sums, int64_t sums_row, const float* a, int64_t a_tile, const float* b,
                          int64_t b_tile, int64_t tiles) {
-  __m512 values[kRows][kColumns];
+  __m512 values[kDown][kColumns];
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
+  for (int r = 0; r < kDown; ++r) {
 #pragma GCC unroll 2
     for (int c = 0; c < kColumns; ++c) {
       values[r][c] = is_first ? _mm512_setzero_ps() : _mm512_loadu_ps(sums + r * sums_row + c * kLanes);
@@ -507,20 +507,20 @@ inline void add_products(bool is_first, float* sums, int64_t sums_row, const flo
 #pragma GCC unroll 2
     for (int c = 0; c < kColumns; ++c) line[c] = _mm512_loadu_ps(b + c * kLanes);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < kDown; ++r) {
       const __m512 value = _mm512_set1_ps(a[r]);
 #pragma GCC unroll 2
       for (int c = 0; c < kColumns; ++c) values[r][c] = _mm512_fmadd_ps(value, line[c], values[r][c]);
     }
   }
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
+  for (int r = 0; r < kDown; ++r) {
 #pragma GCC unroll 2
     for (int c = 0; c < kColumns; ++c) _mm512_storeu_ps(sums + r * sums_row + c * kLanes, values[r][c]);
   }
 }
 
-template <int kRows, int kColumns, class Value>
+template <int kDown, int kColumns, class Value>
 void sum_gradient(float* gradient, const Value* input, const Value* output_gradient, const ConvolutionShape& shape) {
   const int64_t ins = shape.in_channels, outs = shape.out_channels;
   const int64_t most = gradient_tiles(shape), input_stride = element_stride(most, ins),
@@ -538,18 +538,18 @@ void sum_gradient(float* gradient, const Value* input, const Value* output_gradi
     transform_tiles<OfInputs>(inputs, input_stride, input, seen, tiles, count, copied);
     transform_tiles<OfGradients>(gradients, gradient_stride, output_gradient, given, tiles, count, copied);
     for (int64_t t = 0; t < count; ++t) tiles.step();
-    Ahead<false> next(input, shape.height, shape.width, ins * sizeof(Value), tiles, kTaps - 1 - shape.pad_top, count,
-                      kElements);
-    Ahead<false> next_gradients(output_gradient, given.height, given.width, outs * sizeof(Value), tiles, 0, count,
-                                kElements);
+    TilesAhead<false> next(input, shape.height, shape.width, ins * sizeof(Value), tiles, kTaps - 1 - shape.pad_top,
+                           count, kElements);
+    TilesAhead<false> next_gradients(output_gradient, given.height, given.width, outs * sizeof(Value), tiles, 0, count,
+                                     kElements);
     for (int64_t e = 0; e < kElements; ++e) {
       next.step();
       next_gradients.step();
       const float *a = inputs + e * input_stride, *b = gradients + e * gradient_stride;
       float* to = sums + e * ins * outs;
       for (int64_t o = 0; o < outs; o += kColumns * kLanes) {
-        for (int64_t i = 0; i < ins; i += kRows) {
-          add_products<kRows, kColumns>(is_first, to + i * outs + o, outs, a + i, ins, b + o, outs, count);
+        for (int64_t i = 0; i < ins; i += kDown) {
+          add_products<kDown, kColumns>(is_first, to + i * outs + o, outs, a + i, ins, b + o, outs, count);
         }
       }
     }

@@ -1,5 +1,5 @@
-// The limits of our own bfloat16 kernels.
-#include "core/nn/dot_products.h"
+// The limits of our own kernels.
+#include "core/nn/own_kernels.h"
 
 #include <utility>
 
@@ -13,9 +13,9 @@ constexpr int64_t kTaps = 3;
 // Input times output channels of a kernel's gradient: beyond, its sums fall out of the second cache, and oneDNN is as
 // fast.
 constexpr int64_t kMostGradientChannels = 64 * 128;
-// Input times output channels: here it is as fast as a plain sum, beyond the transformed kernel is too large (47 MB for
-// 512 times 512).
-constexpr int64_t kMostWinogradChannels = 256 * 256;
+// Of input and of output: up to here it takes less time than oneDNN, or as long (forward). Beyond, the transformed
+// kernel is too large: 47 MB for 512 channels.
+constexpr int64_t kMostWinogradChannels = 256;
 constexpr int64_t kLeastWinogradSide = 4;  // of the outputs: a tile's
 
 // Beyond, oneDNN's kernels for tiles are as fast or faster: of a band, few rows fit into the first cache.
@@ -25,6 +25,12 @@ constexpr int64_t kMostTileRowBytes = 3 << 10;
 // images.
 constexpr int64_t kMostTileGradientChannels = 512;
 
+bool is_three_by_three(const ConvolutionShape& shape) {
+  return shape.kernel_height == kTaps && shape.kernel_width == kTaps;
+}
+
+}  // namespace
+
 bool has_dot_products() {
 #if defined(__x86_64__)
   static const bool has = chosen_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
@@ -33,12 +39,6 @@ bool has_dot_products() {
   return false;
 #endif
 }
-
-bool is_three_by_three(const ConvolutionShape& shape) {
-  return shape.kernel_height == kTaps && shape.kernel_width == kTaps;
-}
-
-}  // namespace
 
 bool has_quick_dot_products() {
 #if defined(__x86_64__)
@@ -57,8 +57,8 @@ bool has_winograd(FloatType type, const ConvolutionShape& shape) {
   const bool is_padded = shape.pad_top >= 0 && shape.pad_bottom >= 0 && shape.pad_left >= 0 && shape.pad_right >= 0;
   const bool has_instructions = type == FloatType::kBFloat16 ? has_dot_products() : chosen_isa() == Isa::kAvx512;
   return has_instructions && is_three_by_three(shape) && shape.stride[0] == 1 && shape.stride[1] == 1 && is_padded &&
-         shape.in_channels % 16 == 0 && shape.out_channels % 16 == 0 &&
-         shape.in_channels * shape.out_channels <= kMostWinogradChannels && shape.out_height() >= kLeastWinogradSide &&
+         shape.in_channels % 16 == 0 && shape.out_channels % 16 == 0 && shape.in_channels <= kMostWinogradChannels &&
+         shape.out_channels <= kMostWinogradChannels && shape.out_height() >= kLeastWinogradSide &&
          shape.out_width() >= kLeastWinogradSide;
 }
 

@@ -1,4 +1,4 @@
-// Our own bfloat16 kernels on a processor that is no x86-64: never asked for, because dot_products.cc takes no shape.
+// Our own kernels on a processor that is no x86-64: never asked for, because own_kernels.cc takes no shape.
 #include "core/base/error.h"
 #include "core/nn/kernel_gradient_bf16.h"
 #include "core/nn/tile_convolution_bf16.h"
@@ -9,7 +9,7 @@
 namespace lambda_fast {
 namespace {
 
-[[noreturn]] void refuse() { fail(ErrorKind::kInternal, "conv2d", "expected AVX512-BF16; found another processor"); }
+[[noreturn]] void refuse() { fail(ErrorKind::kInternal, "conv2d", "expected AVX-512; found another processor"); }
 
 }  // namespace
 
