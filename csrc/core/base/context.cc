@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace lambda_fast {
 namespace {
@@ -19,27 +20,33 @@ inline void pause() {
 #endif
 }
 
+// A number for the calling thread, small and its own.
+int64_t thread_number() {
+  static std::atomic<int64_t> count{0};
+  thread_local const int64_t number = count.fetch_add(1);
+  return number;
+}
+
 // Shared with tasks that may start after the caller has returned: those find no piece left and touch nothing else.
+//
+// Each thread has a share of the range, mostly the same one every time, so that it finds in its own cache what it wrote
+// there in the call before; when that is done it helps with the others'.
 class Pieces {
  public:
-  Pieces(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body)
-      : count_(count), grain_(grain), body_(&body) {}
+  Pieces(int64_t count, int64_t grain, int64_t threads, const std::function<void(int64_t, int64_t)>& body)
+      : count_(count), grain_(grain), body_(&body), shares_(static_cast<size_t>(threads)) {
+    const int64_t pieces = (count + grain - 1) / grain;
+    for (int64_t k = 0; k < threads; ++k) {
+      shares_[k].next = k * pieces / threads;
+      shares_[k].end = (k + 1) * pieces / threads;
+    }
+  }
 
   void work() {
-    for (;;) {
-      const int64_t begin = next_.fetch_add(grain_);
-      if (begin >= count_) return;
-      const int64_t end = std::min(count_, begin + grain_);
-      try {
-        (*body_)(begin, end);
-      } catch (...) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-      }
-      if (done_.fetch_add(end - begin) + (end - begin) == count_) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        all_done_.notify_all();
-      }
+    const size_t own = share_of_this_thread();
+    for (size_t k = 0; k < shares_.size(); ++k) {
+      Share& share = shares_[(own + k) % shares_.size()];
+      for (int64_t piece = share.next.fetch_add(1); piece < share.end; piece = share.next.fetch_add(1)) run(piece);
     }
   }
 
@@ -52,9 +59,39 @@ class Pieces {
   }
 
  private:
+  struct alignas(64) Share {  // a line of its own
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+    std::atomic<bool> is_taken{false};
+  };
+
+  size_t share_of_this_thread() {
+    const size_t first = static_cast<size_t>(thread_number()) % shares_.size();
+    for (size_t k = 0; k < shares_.size(); ++k) {
+      const size_t share = (first + k) % shares_.size();
+      if (!shares_[share].is_taken.exchange(true)) return share;
+    }
+    return first;
+  }
+
+  void run(int64_t piece) {
+    const int64_t begin = piece * grain_, end = std::min(count_, begin + grain_);
+    try {
+      (*body_)(begin, end);
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+    if (done_.fetch_add(end - begin) + (end - begin) == count_) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      all_done_.notify_all();
+    }
+  }
+
   const int64_t count_, grain_;
   const std::function<void(int64_t, int64_t)>* const body_;
-  std::atomic<int64_t> next_{0}, done_{0};
+  std::vector<Share> shares_;
+  std::atomic<int64_t> done_{0};
   std::mutex mutex_;
   std::condition_variable all_done_;
   std::exception_ptr failure_;
@@ -73,7 +110,7 @@ void parallel_for(const Context& context, int64_t count, int64_t grain,
     body(0, count);
     return;
   }
-  const auto shared = std::make_shared<Pieces>(count, grain, body);
+  const auto shared = std::make_shared<Pieces>(count, grain, helpers + 1, body);
   try {
     for (int64_t i = 0; i < helpers; ++i) context.executor->schedule([shared] { shared->work(); });
   } catch (...) {

@@ -31,6 +31,9 @@ enum class Direction { kForward, kInput, kKernel };
 // against the step.
 constexpr int64_t kPieceOperations = 40'000'000;
 
+// Of the plain sum, where Winograd's takes less time: shorter pieces, so that threads end together.
+constexpr int64_t kTransformedOperations = 20'000'000;
+
 // Kernel gradients are summed by parts of the batch, which costs a pass over each part's sum.
 constexpr int64_t kMostParts = 8;
 constexpr int64_t kPartBytes = 4 << 20;
@@ -218,8 +221,8 @@ bool prefers_winograd(FloatType type) {
 bool is_unstrided(const ConvolutionShape& shape) { return shape.stride[0] == 1 && shape.stride[1] == 1; }
 
 // Images of each piece; the last piece may hold fewer.
-int64_t images_per_piece(const ConvolutionShape& shape) {
-  const int64_t most = std::max<int64_t>(1, kPieceOperations / std::max<int64_t>(1, shape.operations()));
+int64_t images_per_piece(const ConvolutionShape& shape, int64_t operations = kPieceOperations) {
+  const int64_t most = std::max<int64_t>(1, operations / std::max<int64_t>(1, shape.operations()));
   const int64_t pieces = (shape.count + most - 1) / most;
   return (shape.count + pieces - 1) / pieces;
 }
@@ -290,13 +293,14 @@ const float* rounded_kernel(const float* kernel, const ConvolutionShape& shape, 
 //   shape  of the convolution; `mapped` is that of the way that is computed
 template <class Value>
 void by_winograd(void* to, const void* from, const float* kernel, const void* addend, bool forward,
-                 const ConvolutionShape& shape, const ConvolutionShape& mapped, int64_t piece, const Context& context) {
+                 const ConvolutionShape& shape, const ConvolutionShape& mapped, const Context& context) {
   auto* transformed = static_cast<float*>(scratch(ScratchSlot::kKernel, winograd_kernel_bytes(shape)));
   parallel_for(context, mapped.in_channels, kRowsOfKernel, [&](int64_t begin, int64_t end) {
     (forward ? transform_kernel<Value> : transform_turned_kernel<Value>)(transformed, kernel, shape, begin, end);
   });
   const int64_t to_image = mapped.out_height() * mapped.out_width() * mapped.out_channels;
   const int64_t from_image = mapped.height * mapped.width * mapped.in_channels;
+  const int64_t piece = images_per_piece(mapped, kTransformedOperations);
   parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
     ConvolutionShape images = mapped;
     images.count = end - begin;
@@ -321,9 +325,9 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
   const ConvolutionShape mapped = forward ? shape : turned(shape);
   if (prefers_winograd(type) && is_unstrided(shape) && has_winograd(type, mapped)) {
     if (type == FloatType::kFloat32) {
-      by_winograd<float>(to, from, kernel, addend, forward, shape, mapped, piece, context);
+      by_winograd<float>(to, from, kernel, addend, forward, shape, mapped, context);
     } else {
-      by_winograd<uint16_t>(to, from, kernel, addend, forward, shape, mapped, piece, context);
+      by_winograd<uint16_t>(to, from, kernel, addend, forward, shape, mapped, context);
     }
     return;
   }
@@ -459,10 +463,11 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
     return;
   }
   const int64_t wanted = shape.operations() * shape.count / kPieceOperations;
-  const int64_t affordable = std::max<int64_t>(2, kPartBytes / (elements * 4));
-  const int64_t most = std::min({std::max<int64_t>(1, wanted), affordable, kMostParts, shape.count});
-  const int64_t piece = (shape.count + most - 1) / most;
-  const int64_t parts = (shape.count + piece - 1) / piece;
+  const int64_t most = std::min({std::max<int64_t>(2, kPartBytes / (elements * 4)), kMostParts, shape.count});
+  int64_t parts = 1;
+  while (parts < wanted && 2 * parts <= most) parts *= 2;  // so that as many threads have equal shares
+  const int64_t piece = (shape.count + parts - 1) / parts;
+  parts = (shape.count + piece - 1) / piece;
   const Algorithm algorithm = algorithm_of_gradient(type, shape);
   float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
   parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {

@@ -492,14 +492,14 @@ void convolve_images(Value* output, const Value* input, const float* kernel, con
 
 // sums[kDown][16 * kColumns] += over tiles: a[tile][row] * b[tile][16 * kColumns]
 template <int kDown, int kColumns>
-inline void add_products(bool is_first, float* sums, int64_t sums_row, const float* a, int64_t a_tile, const float* b,
-                         int64_t b_tile, int64_t tiles) {
+[[gnu::always_inline]] inline void add_products(bool is_first, float* sums, const float* a, int64_t a_tile,
+                                                const float* b, int64_t b_tile, int64_t tiles) {
   __m512 values[kDown][kColumns];
 #pragma GCC unroll 16
   for (int r = 0; r < kDown; ++r) {
 #pragma GCC unroll 2
     for (int c = 0; c < kColumns; ++c) {
-      values[r][c] = is_first ? _mm512_setzero_ps() : _mm512_loadu_ps(sums + r * sums_row + c * kLanes);
+      values[r][c] = is_first ? _mm512_setzero_ps() : _mm512_loadu_ps(sums + (r * kColumns + c) * kLanes);
     }
   }
   for (int64_t t = 0; t < tiles; ++t, a += a_tile, b += b_tile) {
@@ -516,22 +516,29 @@ inline void add_products(bool is_first, float* sums, int64_t sums_row, const flo
 #pragma GCC unroll 16
   for (int r = 0; r < kDown; ++r) {
 #pragma GCC unroll 2
-    for (int c = 0; c < kColumns; ++c) _mm512_storeu_ps(sums + r * sums_row + c * kLanes, values[r][c]);
+    for (int c = 0; c < kColumns; ++c) _mm512_storeu_ps(sums + (r * kColumns + c) * kLanes, values[r][c]);
   }
+}
+
+// 16 sums of each element to those of each tap; by value, as transform_window.
+[[gnu::noinline]] void transform_sums(float* to, const float* sums, int64_t step, int64_t stride) {
+  transform<ToKernels>([=](int y, int x) { return _mm512_loadu_ps(sums + (y * kIn + x) * stride); },
+                       [=](int y, int x, __m512 value) { _mm512_storeu_ps(to + (y * kTaps + x) * step, value); });
 }
 
 template <int kDown, int kColumns, class Value>
 void sum_gradient(float* gradient, const Value* input, const Value* output_gradient, const ConvolutionShape& shape) {
-  const int64_t ins = shape.in_channels, outs = shape.out_channels;
+  const int64_t ins = shape.in_channels, outs = shape.out_channels, wide = kColumns * kLanes;
   const int64_t most = gradient_tiles(shape), input_stride = element_stride(most, ins),
-                gradient_stride = element_stride(most, outs);
+                gradient_stride = element_stride(most, outs), sum_stride = element_stride(ins, outs);
   const Seen seen{shape.height, shape.width, ins, shape.pad_top, shape.pad_left};
   const Seen given{shape.out_height(), shape.out_width(), outs, 0, 0};
-  const int64_t floats = kElements * (input_stride + gradient_stride + ins * outs);
+  const int64_t floats = kElements * (input_stride + gradient_stride + sum_stride);
   const int64_t values = std::max(seen.most_values<OfInputs>(most), given.most_values<OfGradients>(most));
   float* inputs = static_cast<float*>(scratch(ScratchSlot::kPiece, floats * sizeof(float) + values * sizeof(Value)));
   float *gradients = inputs + kElements * input_stride, *sums = gradients + kElements * gradient_stride;
   auto* copied = reinterpret_cast<Value*>(inputs + floats);
+  // sums: [element][in / kDown][out / wide][kDown][wide]
   bool is_first = true;
   for (Tiles tiles(shape); tiles.left() > 0; is_first = false) {
     const int64_t count = std::min(most, tiles.left());
@@ -546,19 +553,21 @@ void sum_gradient(float* gradient, const Value* input, const Value* output_gradi
       next.step();
       next_gradients.step();
       const float *a = inputs + e * input_stride, *b = gradients + e * gradient_stride;
-      float* to = sums + e * ins * outs;
-      for (int64_t o = 0; o < outs; o += kColumns * kLanes) {
-        for (int64_t i = 0; i < ins; i += kDown) {
-          add_products<kDown, kColumns>(is_first, to + i * outs + o, outs, a + i, ins, b + o, outs, count);
+      float* to = sums + e * sum_stride;
+      for (int64_t i = 0; i < ins; i += kDown) {
+        for (int64_t o = 0; o < outs; o += wide, to += kDown * wide) {
+          add_products<kDown, kColumns>(is_first, to, a + i, ins, b + o, outs, count);
         }
       }
     }
   }
-  const int64_t step = ins * outs;
-  for (int64_t k = 0; k < step; k += kLanes) {
-    transform<ToKernels>(
-        [&](int y, int x) { return _mm512_loadu_ps(sums + (y * kIn + x) * step + k); },
-        [&](int y, int x, __m512 value) { _mm512_storeu_ps(gradient + (y * kTaps + x) * step + k, value); });
+  const float* from = sums;
+  for (int64_t i = 0; i < ins; i += kDown) {
+    for (int64_t o = 0; o < outs; o += wide) {
+      for (int64_t k = 0; k < kDown * kColumns; ++k, from += kLanes) {
+        transform_sums(gradient + (i + k / kColumns) * outs + o + k % kColumns * kLanes, from, ins * outs, sum_stride);
+      }
+    }
   }
 }
 
