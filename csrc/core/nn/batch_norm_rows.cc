@@ -56,6 +56,9 @@ LF_INLINE void store(float* to, const Floats& value) { std::memcpy(to, &value, s
 
 // To nearest, ties to even; NaN stays NaN.
 LF_INLINE void store(uint16_t* to, const Floats& value) {
+#if defined(__AVX512BF16__)  // the same, but that values below float32's normal ones become zero
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh((__m512)value));
+#else
   const Words bits = __builtin_bit_cast(Words, value);
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   const Words quiet = (bits >> 16) | 0x40u;
@@ -65,6 +68,7 @@ LF_INLINE void store(uint16_t* to, const Floats& value) {
 #else
   const Halves half = __builtin_convertvector(chosen, Halves);
   std::memcpy(to, &half, sizeof half);
+#endif
 #endif
 }
 

@@ -40,9 +40,10 @@ struct BatchNormKernels {
 // The best table for this machine; LAMBDA_FAST_ISA asks for a lower one.
 const BatchNormKernels& batch_norm_kernels(FloatType type);
 
-// One for each object that batch_norm_rows.cc is compiled into; the last two on x86 alone.
+// One for each object that batch_norm_rows.cc is compiled into; the last three on x86 alone.
 const BatchNormKernels* batch_norm_kernels_portable(FloatType type);
 const BatchNormKernels* batch_norm_kernels_avx2(FloatType type);
 const BatchNormKernels* batch_norm_kernels_avx512(FloatType type);
+const BatchNormKernels* batch_norm_kernels_avx512_bf16(FloatType type);
 
 }  // namespace lambda_fast

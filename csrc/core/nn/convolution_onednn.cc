@@ -47,10 +47,10 @@ struct Plan {
 };
 
 // Values of a kernel that a thread takes at a time.
-constexpr int64_t kGrain = 1 << 16;
+constexpr int64_t kGrain = 1 << 13;
 
-// Of a piece that is widened to float32, with what comes out of it: a piece of a core's second cache or two.
-constexpr int64_t kWidenedBytes = 4 << 20;
+// Of a piece that is widened to float32, with what comes out of it: half of a core's second cache.
+constexpr int64_t kWidenedBytes = 1 << 20;
 
 // Input channels of a kernel that are transformed at a time.
 constexpr int64_t kRowsOfKernel = 16;
