@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -191,6 +192,32 @@ void test_parallel_for() {
   check(inner == 64, "nested loops end");
 }
 
+// Two calls, one in each order.
+void test_back_and_forth() {
+  ThreadPool pool(4);
+  for (Executor* executor : {static_cast<Executor*>(&pool), static_cast<Executor*>(nullptr)}) {
+    for (const int64_t grain : {1, 7, 1000}) {
+      std::vector<std::atomic<int>> counted(500);
+      std::vector<int64_t> firsts[2];
+      std::mutex mutex;
+      for (auto& first : firsts) {
+        parallel_for_back_and_forth({executor, nullptr}, 500, grain, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) ++counted[static_cast<size_t>(i)];
+          const std::lock_guard<std::mutex> lock(mutex);
+          first.push_back(begin);
+        });
+      }
+      bool twice = true;
+      for (const auto& count : counted) twice = twice && count == 2;
+      check(twice, "each index once in each order with grain " + std::to_string(grain));
+      if (executor != nullptr || grain == 1000) continue;
+      check(firsts[0].front() == 0 || firsts[1].front() == 0, "one call begins at the first piece");
+      const int64_t last = (500 - 1) / grain * grain;
+      check(firsts[0].front() == last || firsts[1].front() == last, "the other at the last");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lambda_fast
 
@@ -199,6 +226,7 @@ int main() {
   lambda_fast::test_refusals();
   lambda_fast::test_permutation();
   lambda_fast::test_parallel_for();
+  lambda_fast::test_back_and_forth();
   std::printf("%d passed, %d failed (rows: %s)\n", lambda_fast::checks - lambda_fast::failures, lambda_fast::failures,
               lambda_fast::augment_cpu_isa().c_str());
   return lambda_fast::failures == 0 ? 0 : 1;

@@ -20,6 +20,9 @@ inline void pause() {
 #endif
 }
 
+// Of a thread's pieces.
+enum class Order { kForward, kBackward };
+
 // A number for the calling thread, small and its own.
 int64_t thread_number() {
   static std::atomic<int64_t> count{0};
@@ -33,12 +36,12 @@ int64_t thread_number() {
 // there in the call before; when that is done it helps with the others'.
 class Pieces {
  public:
-  Pieces(int64_t count, int64_t grain, int64_t threads, const std::function<void(int64_t, int64_t)>& body)
-      : count_(count), grain_(grain), body_(&body), shares_(static_cast<size_t>(threads)) {
+  Pieces(int64_t count, int64_t grain, int64_t threads, const std::function<void(int64_t, int64_t)>& body, Order order)
+      : count_(count), grain_(grain), body_(&body), order_(order), shares_(static_cast<size_t>(threads)) {
     const int64_t pieces = (count + grain - 1) / grain;
     for (int64_t k = 0; k < threads; ++k) {
-      shares_[k].next = k * pieces / threads;
-      shares_[k].end = (k + 1) * pieces / threads;
+      shares_[k].begin = k * pieces / threads;
+      shares_[k].count = (k + 1) * pieces / threads - shares_[k].begin;
     }
   }
 
@@ -46,7 +49,9 @@ class Pieces {
     const size_t own = share_of_this_thread();
     for (size_t k = 0; k < shares_.size(); ++k) {
       Share& share = shares_[(own + k) % shares_.size()];
-      for (int64_t piece = share.next.fetch_add(1); piece < share.end; piece = share.next.fetch_add(1)) run(piece);
+      for (int64_t i = share.taken.fetch_add(1); i < share.count; i = share.taken.fetch_add(1)) {
+        run(share.begin + (order_ == Order::kForward ? i : share.count - 1 - i));
+      }
     }
   }
 
@@ -59,17 +64,17 @@ class Pieces {
   }
 
  private:
-  struct alignas(64) Share {  // a line of its own
-    std::atomic<int64_t> next{0};
-    int64_t end = 0;
-    std::atomic<bool> is_taken{false};
+  struct alignas(64) Share {        // a line of its own
+    std::atomic<int64_t> taken{0};  // of its pieces
+    int64_t begin = 0, count = 0;
+    std::atomic<bool> has_owner{false};
   };
 
   size_t share_of_this_thread() {
     const size_t first = static_cast<size_t>(thread_number()) % shares_.size();
     for (size_t k = 0; k < shares_.size(); ++k) {
       const size_t share = (first + k) % shares_.size();
-      if (!shares_[share].is_taken.exchange(true)) return share;
+      if (!shares_[share].has_owner.exchange(true)) return share;
     }
     return first;
   }
@@ -90,6 +95,7 @@ class Pieces {
 
   const int64_t count_, grain_;
   const std::function<void(int64_t, int64_t)>* const body_;
+  const Order order_;
   std::vector<Share> shares_;
   std::atomic<int64_t> done_{0};
   std::mutex mutex_;
@@ -97,20 +103,19 @@ class Pieces {
   std::exception_ptr failure_;
 };
 
-}  // namespace
-
-void parallel_for(const Context& context, int64_t count, int64_t grain,
-                  const std::function<void(int64_t begin, int64_t end)>& body) {
+void run_pieces(const Context& context, int64_t count, int64_t grain,
+                const std::function<void(int64_t begin, int64_t end)>& body, Order order) {
   if (count <= 0) return;
   grain = std::max<int64_t>(1, grain);
   const int64_t pieces = (count + grain - 1) / grain;
   const int64_t threads = context.executor ? context.executor->threads() : 1;
   const int64_t helpers = std::min(threads, pieces) - 1;
   if (helpers <= 0) {
-    body(0, count);
+    if (order == Order::kForward) return body(0, count);
+    for (int64_t piece = pieces - 1; piece >= 0; --piece) body(piece * grain, std::min(count, (piece + 1) * grain));
     return;
   }
-  const auto shared = std::make_shared<Pieces>(count, grain, helpers + 1, body);
+  const auto shared = std::make_shared<Pieces>(count, grain, helpers + 1, body, order);
   try {
     for (int64_t i = 0; i < helpers; ++i) context.executor->schedule([shared] { shared->work(); });
   } catch (...) {
@@ -118,6 +123,19 @@ void parallel_for(const Context& context, int64_t count, int64_t grain,
   }
   shared->work();
   shared->wait();
+}
+
+}  // namespace
+
+void parallel_for(const Context& context, int64_t count, int64_t grain,
+                  const std::function<void(int64_t begin, int64_t end)>& body) {
+  run_pieces(context, count, grain, body, Order::kForward);
+}
+
+void parallel_for_back_and_forth(const Context& context, int64_t count, int64_t grain,
+                                 const std::function<void(int64_t begin, int64_t end)>& body) {
+  static std::atomic<unsigned> calls{0};
+  run_pieces(context, count, grain, body, calls.fetch_add(1) % 2 == 0 ? Order::kForward : Order::kBackward);
 }
 
 }  // namespace lambda_fast

@@ -26,4 +26,11 @@ struct Context {
 void parallel_for(const Context& context, int64_t count, int64_t grain,
                   const std::function<void(int64_t begin, int64_t end)>& body);
 
+// The same in turned order: each thread begins at the first of its pieces in one call, and at the last in the next.
+//
+// For passes over the same tensors, one after the other: each begins where the one before it ended, with what still
+// lies in the cache. Where tensors are larger than that, passes in one direction would find nothing there.
+void parallel_for_back_and_forth(const Context& context, int64_t count, int64_t grain,
+                                 const std::function<void(int64_t begin, int64_t end)>& body);
+
 }  // namespace lambda_fast

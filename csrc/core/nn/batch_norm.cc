@@ -41,7 +41,7 @@ Pointer* at(Pointer* base, int64_t row, int64_t channels, FloatType type) {
 
 template <class Body>
 void for_blocks(const Blocks& blocks, const Context& context, const Body& body) {
-  parallel_for(context, blocks.count, blocks.grain, [&](int64_t begin, int64_t end) {
+  parallel_for_back_and_forth(context, blocks.count, blocks.grain, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) body(block);
   });
 }

@@ -2,7 +2,11 @@
 //
 // A tile is four registers of neighbouring channels, whose constants and sums stay there while the loop runs down the
 // rows. Where a tile holds several rows of a narrow tensor, they are taken as one, so that it fills the registers too
-// and memory is read in order.
+// and memory is read in order. Lines of memory are asked for ahead: the processor does so by itself within a page only.
+//
+// With AVX-512, bfloat16 comes in pairs: a word of two of them is one float once its lower half is zero, and another
+// once it is shifted up, which takes half of the instructions that widening one by one takes. So two registers hold the
+// even and the odd channels of 32.
 #include "core/nn/batch_norm_rows.h"
 
 #include <cstring>
@@ -55,14 +59,18 @@ LF_INLINE Floats load(const uint16_t* from) {
 LF_INLINE void store(float* to, const Floats& value) { std::memcpy(to, &value, sizeof value); }
 
 // To nearest, ties to even; NaN stays NaN.
+LF_INLINE Words nearest_half(const Floats& value) {
+  const Words bits = __builtin_bit_cast(Words, value);
+  const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const Words quiet = (bits >> 16) | 0x40u;
+  return value == value ? rounded : quiet;
+}
+
 LF_INLINE void store(uint16_t* to, const Floats& value) {
 #if defined(__AVX512BF16__)  // the same, but that values below float32's normal ones become zero
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh((__m512)value));
 #else
-  const Words bits = __builtin_bit_cast(Words, value);
-  const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const Words quiet = (bits >> 16) | 0x40u;
-  const Words chosen = value == value ? rounded : quiet;
+  const Words chosen = nearest_half(value);
 #if defined(__AVX512F__)
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(__builtin_bit_cast(__m512i, chosen)));
 #else
@@ -87,6 +95,43 @@ LF_INLINE void store(T* to, const Floats& value, int lanes) {
   std::memcpy(to, padded, lanes * sizeof(T));
 }
 
+// Whether a row of so many registers is in pairs.
+template <class T, int kRegisters>
+#if defined(__AVX512F__)
+constexpr bool kPaired = std::is_same_v<T, uint16_t> && kRegisters % 2 == 0;
+#else
+constexpr bool kPaired = false;
+#endif
+
+// The place of a tile's lane in its registers.
+template <bool kPairs>
+LF_INLINE int place_of(int lane) {
+  constexpr int kTwo = 2 * kLanes;
+  return kPairs ? lane / kTwo * kTwo + lane % 2 * kLanes + lane % kTwo / 2 : lane;
+}
+
+#if defined(__AVX512F__)
+LF_INLINE void load_pair(Floats* to, const uint16_t* from) {
+  const __m512i words = _mm512_loadu_si512(from);
+  to[0] = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+  to[1] = _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+
+LF_INLINE void store_pair(uint16_t* to, const Floats* values) {
+#if defined(__AVX512BF16__)
+  const auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)values[1], (__m512)values[0]);  // all even, then all odd
+  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i order = _mm512_or_si512(lane, _mm512_slli_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(16)), 16));
+  _mm512_storeu_si512(to, _mm512_permutexvar_epi16(order, halves));
+#else
+  Words rounded[2];
+  for (int k = 0; k < 2; ++k) rounded[k] = nearest_half(values[k]);
+  const Words words = rounded[0] | rounded[1] << 16;
+  std::memcpy(to, &words, sizeof words);
+#endif
+}
+#endif
+
 // Where a tile lies: its rows begin `stride` elements apart, and its lane l is channel (first + l) % channels.
 struct Tile {
   int64_t offset, rows, stride;  // in elements
@@ -107,37 +152,64 @@ struct Tile {
   }
 };
 
-// A constant of each channel, in the tile's registers.
-template <int kRegisters>
+// A constant of each channel, in the tile's registers, as a row of T lies there.
+template <class T, int kRegisters>
 struct Constants {
   Floats values[kRegisters];
   LF_INLINE Constants(const float* from, const Tile& tile) {
     float spread[kTile] = {};
-    tile.each_lane([&](int lane, int64_t channel) { spread[lane] = from[channel]; });
+    tile.each_lane([&](int lane, int64_t channel) { spread[place_of<kPaired<T, kRegisters>>(lane)] = from[channel]; });
     for (int k = 0; k < kRegisters; ++k) values[k] = load(spread + k * kLanes);
   }
 };
 
-template <int kRegisters>
+template <class T, int kRegisters>
 struct Sums {
   Floats values[kRegisters] = {};
   LF_INLINE void add_to(float* to, const Tile& tile) const {
     float spread[kTile] = {};
     for (int k = 0; k < kRegisters; ++k) store(spread + k * kLanes, values[k]);
-    tile.each_lane([&](int lane, int64_t channel) { to[channel] += spread[lane]; });
+    tile.each_lane([&](int lane, int64_t channel) { to[channel] += spread[place_of<kPaired<T, kRegisters>>(lane)]; });
   }
 };
 
-template <class T, bool kWhole>
-LF_INLINE Floats lanes_at(const T* from, const Tile& tile) {
-  if constexpr (kWhole) return load(from);
-  return load(from, tile.lanes);
-}
+// A row of a tile.
+template <class T, int kRegisters, bool kWhole>
+struct Row {
+  Floats values[kRegisters];
 
-template <class T, bool kWhole>
-LF_INLINE void lanes_to(T* to, const Floats& value, const Tile& tile) {
-  if constexpr (kWhole) return store(to, value);
-  return store(to, value, tile.lanes);
+  Row() = default;
+  LF_INLINE Row(const T* from, const Tile& tile) {
+    if constexpr (!kWhole) {
+      static_assert(kRegisters == 1);
+      values[0] = load(from, tile.lanes);
+      return;
+    }
+    if constexpr (kPaired<T, kRegisters>) {
+      for (int k = 0; k < kRegisters; k += 2) load_pair(values + k, from + k * kLanes);
+    } else {
+      for (int k = 0; k < kRegisters; ++k) values[k] = load(from + k * kLanes);
+    }
+  }
+
+  LF_INLINE void store_to(T* to, const Tile& tile) const {
+    if constexpr (!kWhole) return store(to, values[0], tile.lanes);
+    if constexpr (kPaired<T, kRegisters>) {
+      for (int k = 0; k < kRegisters; k += 2) store_pair(to + k * kLanes, values + k);
+    } else {
+      for (int k = 0; k < kRegisters; ++k) store(to + k * kLanes, values[k]);
+    }
+  }
+};
+
+// Bytes between what is read and what is asked for.
+constexpr int64_t kAhead = 4096;
+
+template <int kRegisters, class T>
+LF_INLINE void read_ahead(const T* row) {
+  const char* line = reinterpret_cast<const char*>(row) + kAhead;
+  constexpr int64_t kBytes = kRegisters * kLanes * static_cast<int64_t>(sizeof(T));
+  for (int64_t k = 0; k < kBytes; k += 64) __builtin_prefetch(line + k);
 }
 
 // Calls body(tile, registers, whole) for tiles that cover all rows and channels.
@@ -173,10 +245,12 @@ void sum(float* result, const void* input, int64_t rows, int64_t channels) {
   std::memset(result, 0, channels * sizeof(float));
   for_tiles(rows, channels, [&](const Tile& tile, auto registers, auto whole) {
     constexpr int kRegisters = registers;
-    Sums<kRegisters> total;
+    Sums<T, kRegisters> total;
     const T* x = static_cast<const T*>(input) + tile.offset;
     for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride) {
-      for (int k = 0; k < kRegisters; ++k) total.values[k] += lanes_at<T, whole>(x + k * kLanes, tile);
+      read_ahead<kRegisters>(x);
+      const Row<T, kRegisters, whole> inputs(x, tile);
+      for (int k = 0; k < kRegisters; ++k) total.values[k] += inputs.values[k];
     }
     total.add_to(result, tile);
   });
@@ -187,12 +261,13 @@ void square(float* result, const void* input, const float* center, int64_t rows,
   std::memset(result, 0, channels * sizeof(float));
   for_tiles(rows, channels, [&](const Tile& tile, auto registers, auto whole) {
     constexpr int kRegisters = registers;
-    const Constants<kRegisters> middle(center, tile);
-    Sums<kRegisters> total;
+    const Constants<T, kRegisters> middle(center, tile);
+    Sums<T, kRegisters> total;
     const T* x = static_cast<const T*>(input) + tile.offset;
     for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride) {
+      const Row<T, kRegisters, whole> inputs(x, tile);
       for (int k = 0; k < kRegisters; ++k) {
-        const Floats away = lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k];
+        const Floats away = inputs.values[k] - middle.values[k];
         total.values[k] += away * away;
       }
     }
@@ -205,18 +280,23 @@ void apply_as(void* output, const void* input, const void* residual, const float
               const float* offset, int64_t rows, int64_t channels) {
   for_tiles(rows, channels, [&](const Tile& tile, auto registers, auto whole) {
     constexpr int kRegisters = registers;
-    const Constants<kRegisters> gains(gain, tile), middle(center, tile), offsets(offset, tile);
+    const Constants<T, kRegisters> gains(gain, tile), middle(center, tile), offsets(offset, tile);
     const T* x = static_cast<const T*>(input) + tile.offset;
     const T* r = static_cast<const T*>(residual) + tile.offset;
     T* y = static_cast<T*>(output) + tile.offset;
     for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride, r += tile.stride, y += tile.stride) {
+      read_ahead<kRegisters>(x);
+      if constexpr (kResidual) read_ahead<kRegisters>(r);
+      const Row<T, kRegisters, whole> inputs(x, tile);
+      const Row<T, kRegisters, whole> residuals(kResidual ? r : x, tile);
+      Row<T, kRegisters, whole> outputs;
       for (int k = 0; k < kRegisters; ++k) {
-        Floats value =
-            gains.values[k] * (lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k]) + offsets.values[k];
-        if constexpr (kResidual) value += lanes_at<T, whole>(r + k * kLanes, tile);
+        Floats value = gains.values[k] * (inputs.values[k] - middle.values[k]) + offsets.values[k];
+        if constexpr (kResidual) value += residuals.values[k];
         if constexpr (kRelu) value = value < 0.0f ? Floats{} : value;  // NaN stays
-        lanes_to<T, whole>(y + k * kLanes, value, tile);
+        outputs.values[k] = value;
       }
+      outputs.store_to(y, tile);
     }
   });
 }
@@ -242,27 +322,32 @@ void backward_sums_as(float* sums, float* products, void* passed, const void* gr
   std::memset(products, 0, channels * sizeof(float));
   for_tiles(rows, channels, [&](const Tile& tile, auto registers, auto whole) {
     constexpr int kRegisters = registers;
-    const Constants<kRegisters> middle(center, tile), gains(kMask == Mask::kByInput ? mask.gain : center, tile),
+    const Constants<T, kRegisters> middle(center, tile), gains(kMask == Mask::kByInput ? mask.gain : center, tile),
         offsets(kMask == Mask::kByInput ? mask.offset : center, tile);
-    Sums<kRegisters> total, product;
+    Sums<T, kRegisters> total, product;
     const T* x = static_cast<const T*>(input) + tile.offset;
     const T* y = static_cast<const T*>(kMask == Mask::kByOutput ? mask.output : input) + tile.offset;
     const T* g = static_cast<const T*>(gradient) + tile.offset;
     T* p = static_cast<T*>(passed) + (kPasses ? tile.offset : 0);
     for (int64_t row = 0; row < tile.rows; ++row) {
+      read_ahead<kRegisters>(x);
+      read_ahead<kRegisters>(g);
+      if constexpr (kMask == Mask::kByOutput) read_ahead<kRegisters>(y);
+      const Row<T, kRegisters, whole> inputs(x, tile), gradients(g, tile);
+      const Row<T, kRegisters, whole> outputs(kMask == Mask::kByOutput ? y : x, tile);
+      Row<T, kRegisters, whole> passes;
       for (int k = 0; k < kRegisters; ++k) {
-        Floats through = lanes_at<T, whole>(g + k * kLanes, tile);
-        const Floats away = lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k];
-        if constexpr (kMask == Mask::kByOutput) {
-          through = lanes_at<T, whole>(y + k * kLanes, tile) > 0.0f ? through : Floats{};
-        }
+        Floats through = gradients.values[k];
+        const Floats away = inputs.values[k] - middle.values[k];
+        if constexpr (kMask == Mask::kByOutput) through = outputs.values[k] > 0.0f ? through : Floats{};
         if constexpr (kMask == Mask::kByInput) {
           through = gains.values[k] * away + offsets.values[k] > kLeastPositive<T> ? through : Floats{};
         }
-        if constexpr (kPasses) lanes_to<T, whole>(p + k * kLanes, through, tile);
+        passes.values[k] = through;
         total.values[k] += through;
         product.values[k] += through * away;
       }
+      if constexpr (kPasses) passes.store_to(p, tile);
       x += tile.stride, y += tile.stride, g += tile.stride;
       if constexpr (kPasses) p += tile.stride;
     }
@@ -287,21 +372,25 @@ void backward_apply_as(void* input_gradient, const void* gradient, const void* i
                        int64_t channels) {
   for_tiles(rows, channels, [&](const Tile& tile, auto registers, auto whole) {
     constexpr int kRegisters = registers;
-    const Constants<kRegisters> gains(gain, tile), middle(center, tile), slopes(slope, tile), shifts(shift, tile),
+    const Constants<T, kRegisters> gains(gain, tile), middle(center, tile), slopes(slope, tile), shifts(shift, tile),
         forward(kMasks ? mask.gain : center, tile), offsets(kMasks ? mask.offset : center, tile);
     const T* x = static_cast<const T*>(input) + tile.offset;
     const T* g = static_cast<const T*>(gradient) + tile.offset;
     T* dx = static_cast<T*>(input_gradient) + tile.offset;
     for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride, g += tile.stride, dx += tile.stride) {
+      read_ahead<kRegisters>(x);
+      read_ahead<kRegisters>(g);
+      const Row<T, kRegisters, whole> inputs(x, tile), gradients(g, tile);
+      Row<T, kRegisters, whole> results;
       for (int k = 0; k < kRegisters; ++k) {
-        Floats through = lanes_at<T, whole>(g + k * kLanes, tile);
-        const Floats away = lanes_at<T, whole>(x + k * kLanes, tile) - middle.values[k];
+        Floats through = gradients.values[k];
+        const Floats away = inputs.values[k] - middle.values[k];
         if constexpr (kMasks) {
           through = forward.values[k] * away + offsets.values[k] > kLeastPositive<T> ? through : Floats{};
         }
-        lanes_to<T, whole>(dx + k * kLanes, gains.values[k] * through - slopes.values[k] * away - shifts.values[k],
-                           tile);
+        results.values[k] = gains.values[k] * through - slopes.values[k] * away - shifts.values[k];
       }
+      results.store_to(dx, tile);
     }
   });
 }

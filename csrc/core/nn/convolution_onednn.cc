@@ -301,7 +301,7 @@ void by_winograd(void* to, const void* from, const float* kernel, const void* ad
   const int64_t to_image = mapped.out_height() * mapped.out_width() * mapped.out_channels;
   const int64_t from_image = mapped.height * mapped.width * mapped.in_channels;
   const int64_t piece = images_per_piece(mapped, kTransformedOperations);
-  parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
+  parallel_for_back_and_forth(context, shape.count, piece, [&](int64_t begin, int64_t end) {
     ConvolutionShape images = mapped;
     images.count = end - begin;
     winograd_convolution(static_cast<Value*>(to) + begin * to_image,
@@ -334,7 +334,7 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
   if (prefers_tiles(type) && (forward || is_unstrided(shape)) && has_tile_convolution_bf16(mapped)) {
     auto* packed = static_cast<uint16_t*>(scratch(ScratchSlot::kKernel, tile_kernel_bytes(mapped)));
     (forward ? pack_tile_kernel_bf16 : pack_turned_tile_kernel_bf16)(packed, kernel, shape);
-    parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
+    parallel_for_back_and_forth(context, shape.count, piece, [&](int64_t begin, int64_t end) {
       ConvolutionShape images = mapped;
       images.count = end - begin;
       tile_convolution_bf16(static_cast<uint16_t*>(at(to, begin * to_image)), halves(at(from, begin * from_image)),
@@ -358,7 +358,7 @@ void map_images(Direction direction, void* to, int64_t to_image, const void* fro
     chosen_last = scratch(ScratchSlot::kPartialSums, last->kernel_bytes);
     run_reorder(*last, kernel, chosen_last, context);
   }
-  parallel_for(context, shape.count, piece, [&](int64_t begin, int64_t end) {
+  parallel_for_back_and_forth(context, shape.count, piece, [&](int64_t begin, int64_t end) {
     const OneThread guard;
     for (int64_t image = begin; image < end; image += piece) {
       const int64_t images = std::min(piece, end - image);
@@ -470,7 +470,7 @@ void convolve_backward_kernel(float* kernel_gradient, const void* input, const v
   parts = (shape.count + piece - 1) / piece;
   const Algorithm algorithm = algorithm_of_gradient(type, shape);
   float* sums = static_cast<float*>(scratch(ScratchSlot::kPartialSums, parts * elements * sizeof(float)));
-  parallel_for(context, parts, 1, [&](int64_t begin, int64_t end) {
+  parallel_for_back_and_forth(context, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       ConvolutionShape images = shape;
       images.count = std::min(piece, shape.count - part * piece);
