@@ -20,6 +20,8 @@ struct ImageBatchView {
 
 enum class FloatType : int32_t { kFloat32, kBFloat16 };
 
+constexpr int64_t element_size(FloatType type) { return type == FloatType::kFloat32 ? 4 : 2; }
+
 struct FloatBatchView {
   void* values;  // NHWC, dense; the spec and the input's shape give its extent
   FloatType type;

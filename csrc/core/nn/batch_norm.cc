@@ -36,7 +36,7 @@ struct Blocks {
 template <class Pointer>
 Pointer* at(Pointer* base, int64_t row, int64_t channels, FloatType type) {
   using Bytes = std::conditional_t<std::is_const_v<Pointer>, const char, char>;
-  return base ? static_cast<Bytes*>(base) + row * channels * (type == FloatType::kFloat32 ? 4 : 2) : nullptr;
+  return base ? static_cast<Bytes*>(base) + row * channels * element_size(type) : nullptr;
 }
 
 template <class Body>

@@ -21,6 +21,10 @@ struct ConvolutionShape {
 
   int64_t out_height() const { return (height + pad_top + pad_bottom - kernel_height) / stride[0] + 1; }
   int64_t out_width() const { return (width + pad_left + pad_right - kernel_width) / stride[1] + 1; }
+  // Of one image, and of the kernel.
+  int64_t input_elements() const { return height * width * in_channels; }
+  int64_t output_elements() const { return out_height() * out_width() * out_channels; }
+  int64_t kernel_elements() const { return kernel_height * kernel_width * in_channels * out_channels; }
   // Multiplications and additions for one image.
   int64_t operations() const {
     return 2 * out_height() * out_width() * out_channels * kernel_height * kernel_width * in_channels;
