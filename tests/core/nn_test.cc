@@ -5,12 +5,14 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/isa.h"
 #include "core/base/philox.h"
 #include "core/base/thread_pool.h"
 #include "core/nn/batch_norm.h"
+#include "core/nn/batch_norm_rows.h"
 #include "core/nn/convolution.h"
 #include "core/nn/kernel_gradient_bf16.h"
 #include "core/nn/own_kernels.h"
@@ -261,6 +263,62 @@ void test_batch_norm(int64_t rows, int64_t channels, bool has_residual, Executor
   check(worst < 1e-4, name + ": off by " + std::to_string(worst));
 }
 
+// What each table writes for each value is the same bits; what it sums, in an order of its own, nearly so.
+template <class Value>
+void test_tables(int64_t rows, int64_t channels) {
+  constexpr FloatType type = std::is_same_v<Value, float> ? FloatType::kFloat32 : FloatType::kBFloat16;
+  std::vector<std::pair<const char*, const BatchNormKernels*>> tables{{"portable", batch_norm_kernels_portable(type)}};
+#if defined(__x86_64__)
+  if (chosen_isa() >= Isa::kAvx2) tables.emplace_back("avx2", batch_norm_kernels_avx2(type));
+  if (chosen_isa() >= Isa::kAvx512) tables.emplace_back("avx512", batch_norm_kernels_avx512(type));
+  if (has_dot_products()) tables.emplace_back("avx512_bf16", batch_norm_kernels_avx512_bf16(type));
+#endif
+  const int64_t count = rows * channels;
+  const auto x = random_values<Value>(count, 1), r = random_values<Value>(count, 2),
+             dy = random_values<Value>(count, 3);
+  std::unique_ptr<float[]> constants[5];
+  for (uint32_t k = 0; k < 5; ++k) constants[k] = random_values<float>(channels, 4 + k);
+  const auto& [gain, center, offset, slope, shift] = constants;
+  struct Results {
+    std::unique_ptr<Value[]> values[5];
+    std::unique_ptr<float[]> sums[4];
+  };
+  std::vector<Results> found;
+  for (const auto& table : tables) {
+    const BatchNormKernels& kernels = *table.second;
+    Results results;
+    for (auto& values : results.values) values.reset(new Value[static_cast<size_t>(count)]);
+    for (auto& sums : results.sums) sums.reset(new float[static_cast<size_t>(channels)]);
+    const auto& [y, added, dr, dx, dx_masked] = results.values;
+    const auto& [sum, square, dy_sum, product] = results.sums;
+    const ReluMask by_input{nullptr, gain.get(), offset.get()};
+    kernels.sum(sum.get(), x.get(), rows, channels);
+    kernels.square(square.get(), x.get(), center.get(), rows, channels);
+    kernels.apply(y.get(), x.get(), nullptr, gain.get(), center.get(), offset.get(), true, rows, channels);
+    kernels.apply(added.get(), x.get(), r.get(), gain.get(), center.get(), offset.get(), false, rows, channels);
+    kernels.backward_sums(dy_sum.get(), product.get(), dr.get(), dy.get(), x.get(), {y.get(), nullptr, nullptr},
+                          center.get(), rows, channels);
+    kernels.backward_apply(dx.get(), dy.get(), x.get(), {}, gain.get(), center.get(), slope.get(), shift.get(), rows,
+                           channels);
+    kernels.backward_apply(dx_masked.get(), dy.get(), x.get(), by_input, gain.get(), center.get(), slope.get(),
+                           shift.get(), rows, channels);
+    found.push_back(std::move(results));
+    bool same = true, near = true;
+    for (size_t k = 0; k < 5; ++k) {
+      same = same && std::memcmp(found.back().values[k].get(), found[0].values[k].get(), count * sizeof(Value)) == 0;
+    }
+    for (size_t k = 0; k < 4; ++k) {
+      for (int64_t c = 0; c < channels; ++c) {
+        near = near && std::abs(found.back().sums[k][c] - found[0].sums[k][c]) <= 1e-5 * static_cast<double>(rows);
+      }
+    }
+    const std::string name = std::string("rows of ") + table.first + ", " + std::to_string(rows) + "x" +
+                             std::to_string(channels) + (type == FloatType::kFloat32 ? ", float32" : ", bfloat16");
+    check(same, name + ": the portable loops' bits");
+    check(near, name + ": their sums");
+  }
+}
+
 }  // namespace
 }  // namespace lambda_fast
 
@@ -311,6 +369,8 @@ int main() {
         lambda_fast::test_batch_norm<float>(rows, channels, has_residual, &pool);
         lambda_fast::test_batch_norm<uint16_t>(rows, channels, has_residual, &pool);
       }
+      lambda_fast::test_tables<float>(rows, channels);
+      lambda_fast::test_tables<uint16_t>(rows, channels);
     }
   }
   lambda_fast::test_batch_norm<float>(40000, 3, true, &pool);
