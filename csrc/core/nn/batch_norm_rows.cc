@@ -2,7 +2,8 @@
 //
 // A tile is four registers of neighbouring channels, whose constants and sums stay there while the loop runs down the
 // rows. Where a tile holds several rows of a narrow tensor, they are taken as one, so that it fills the registers too
-// and memory is read in order. Lines of memory are asked for ahead: the processor does so by itself within a page only.
+// and memory is read in order. Lines of memory are asked for ahead, by each pass that reads them first: the processor
+// does so by itself within a page only.
 //
 // With AVX-512, bfloat16 comes in pairs: a word of two of them is one float once its lower half is zero, and another
 // once it is shifted up, which takes half of the instructions that widening one by one takes. So two registers hold the
@@ -118,7 +119,7 @@ LF_INLINE void load_pair(Floats* to, const uint16_t* from) {
 }
 
 LF_INLINE void store_pair(uint16_t* to, const Floats* values) {
-#if defined(__AVX512BF16__)
+#if defined(__AVX512BF16__)                                                                // as above
   const auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)values[1], (__m512)values[0]);  // all even, then all odd
   const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   const __m512i order = _mm512_or_si512(lane, _mm512_slli_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(16)), 16));
@@ -202,14 +203,22 @@ struct Row {
   }
 };
 
-// Bytes between what is read and what is asked for.
+// Bytes between what is read and what is asked for, about.
 constexpr int64_t kAhead = 4096;
 
+// The same in whole rows, at least one, so that it is this tile's memory that comes.
+template <class T>
+LF_INLINE int64_t ahead_of(const Tile& tile) {
+  const int64_t row = tile.stride * static_cast<int64_t>(sizeof(T));
+  return row == 0 || row > kAhead ? row : kAhead / row * row;
+}
+
+// Beyond the tensor's end too, where nothing is read: the processor ignores addresses that are not there.
 template <int kRegisters, class T>
-LF_INLINE void read_ahead(const T* row) {
-  const char* line = reinterpret_cast<const char*>(row) + kAhead;
+LF_INLINE void read_ahead(const T* row, int64_t ahead) {
   constexpr int64_t kBytes = kRegisters * kLanes * static_cast<int64_t>(sizeof(T));
-  for (int64_t k = 0; k < kBytes; k += 64) __builtin_prefetch(line + k);
+  const uintptr_t line = reinterpret_cast<uintptr_t>(row) + static_cast<uintptr_t>(ahead);
+  for (int64_t k = 0; k < kBytes; k += 64) __builtin_prefetch(reinterpret_cast<const void*>(line + k));
 }
 
 // Calls body(tile, registers, whole) for tiles that cover all rows and channels.
@@ -247,8 +256,9 @@ void sum(float* result, const void* input, int64_t rows, int64_t channels) {
     constexpr int kRegisters = registers;
     Sums<T, kRegisters> total;
     const T* x = static_cast<const T*>(input) + tile.offset;
+    const int64_t ahead = ahead_of<T>(tile);
     for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride) {
-      read_ahead<kRegisters>(x);
+      read_ahead<kRegisters>(x, ahead);
       const Row<T, kRegisters, whole> inputs(x, tile);
       for (int k = 0; k < kRegisters; ++k) total.values[k] += inputs.values[k];
     }
@@ -284,9 +294,10 @@ void apply_as(void* output, const void* input, const void* residual, const float
     const T* x = static_cast<const T*>(input) + tile.offset;
     const T* r = static_cast<const T*>(residual) + tile.offset;
     T* y = static_cast<T*>(output) + tile.offset;
+    const int64_t ahead = ahead_of<T>(tile);
     for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride, r += tile.stride, y += tile.stride) {
-      read_ahead<kRegisters>(x);
-      if constexpr (kResidual) read_ahead<kRegisters>(r);
+      read_ahead<kRegisters>(x, ahead);
+      if constexpr (kResidual) read_ahead<kRegisters>(r, ahead);
       const Row<T, kRegisters, whole> inputs(x, tile);
       const Row<T, kRegisters, whole> residuals(kResidual ? r : x, tile);
       Row<T, kRegisters, whole> outputs;
@@ -329,10 +340,11 @@ void backward_sums_as(float* sums, float* products, void* passed, const void* gr
     const T* y = static_cast<const T*>(kMask == Mask::kByOutput ? mask.output : input) + tile.offset;
     const T* g = static_cast<const T*>(gradient) + tile.offset;
     T* p = static_cast<T*>(passed) + (kPasses ? tile.offset : 0);
+    const int64_t ahead = ahead_of<T>(tile);
     for (int64_t row = 0; row < tile.rows; ++row) {
-      read_ahead<kRegisters>(x);
-      read_ahead<kRegisters>(g);
-      if constexpr (kMask == Mask::kByOutput) read_ahead<kRegisters>(y);
+      read_ahead<kRegisters>(x, ahead);
+      read_ahead<kRegisters>(g, ahead);
+      if constexpr (kMask == Mask::kByOutput) read_ahead<kRegisters>(y, ahead);
       const Row<T, kRegisters, whole> inputs(x, tile), gradients(g, tile);
       const Row<T, kRegisters, whole> outputs(kMask == Mask::kByOutput ? y : x, tile);
       Row<T, kRegisters, whole> passes;
@@ -377,9 +389,10 @@ void backward_apply_as(void* input_gradient, const void* gradient, const void* i
     const T* x = static_cast<const T*>(input) + tile.offset;
     const T* g = static_cast<const T*>(gradient) + tile.offset;
     T* dx = static_cast<T*>(input_gradient) + tile.offset;
+    const int64_t ahead = ahead_of<T>(tile);
     for (int64_t row = 0; row < tile.rows; ++row, x += tile.stride, g += tile.stride, dx += tile.stride) {
-      read_ahead<kRegisters>(x);
-      read_ahead<kRegisters>(g);
+      read_ahead<kRegisters>(x, ahead);
+      read_ahead<kRegisters>(g, ahead);
       const Row<T, kRegisters, whole> inputs(x, tile), gradients(g, tile);
       Row<T, kRegisters, whole> results;
       for (int k = 0; k < kRegisters; ++k) {

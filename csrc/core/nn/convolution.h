@@ -1,4 +1,5 @@
-// Two-dimensional convolution and its two gradients: NHWC images, HWIO kernels, on the CPU through oneDNN.
+// Two-dimensional convolution and its two gradients: NHWC images, HWIO kernels, on the CPU by kernels of our own and
+// oneDNN's (convolve.cc).
 //
 // A batch is cut into pieces of whole images, each the work of one thread. The cut depends on the shape alone, and so
 // do the results: the same bits for any number of threads.
